@@ -1,0 +1,17 @@
+//! Chest CT to radiology report: the DiffVP method on ONNX Runtime.
+
+mod error;
+mod warning;
+
+pub mod decode;
+pub mod package;
+pub mod report;
+pub mod runtime;
+pub mod scan;
+pub mod vision;
+pub mod volume;
+
+pub use error::{Error, Result};
+pub use scan::{Scan, ScanOptions};
+pub use volume::Volume;
+pub use warning::{Warning, WarningCode};

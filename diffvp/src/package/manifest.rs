@@ -1,0 +1,211 @@
+//! `manifest.json`: what a model package says of itself. The format is specified in `docs/model-package.md`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::volume::Preprocessing;
+
+/// Newest package format that this crate reads, and the one that the exporter writes.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// Features that a manifest may require of the reader.
+pub const SUPPORTED_FEATURES: &[&str] = &["guided_sections", "int4_weights"];
+
+/// The whole manifest. Every size, threshold, window and template of a model is here, none is in code.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Always `"diffvp-package"`.
+    pub format: String,
+    /// See [`FORMAT_VERSION`].
+    pub format_version: u32,
+    /// Features without which the package must not be used; see [`SUPPORTED_FEATURES`].
+    #[serde(default)]
+    pub required_features: Vec<String>,
+    /// Who the model is.
+    pub model: ModelIdentity,
+    /// What the model may be used for.
+    pub intended_use: IntendedUse,
+    /// Every file of the package but the manifest: name → size and hash.
+    pub files: BTreeMap<String, FileEntry>,
+    /// How volumes are prepared for `encoder.onnx` and `classifier.onnx`.
+    pub preprocessing: Preprocessing,
+    /// Sizes of the vision graphs.
+    pub vision: VisionSizes,
+    /// Findings, in the order of the classifier's output.
+    pub findings: Vec<FindingSpec>,
+    /// How findings are written into the prompt.
+    pub findings_text: FindingsText,
+    /// Sections of a report, in the order in which they are written.
+    pub sections: Vec<SectionSpec>,
+    /// What the decoder is given before it writes (paper, equation 9).
+    pub prompt: Vec<PromptSegment>,
+    /// Sizes and special tokens of the decoder.
+    pub decoder: DecoderSizes,
+    /// How a report is decoded.
+    pub generation: Generation,
+    /// The bank of normal references.
+    pub reference_bank: BankSpec,
+    /// Optional fields that this version does not know; they are reported as warnings.
+    #[serde(flatten)]
+    pub unknown: BTreeMap<String, serde_json::Value>,
+}
+
+/// Who the model is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelIdentity {
+    /// Name, such as `diffvp-demo`.
+    pub id: String,
+    /// Version of the model, free text.
+    pub version: String,
+    /// One sentence.
+    #[serde(default)]
+    pub description: String,
+    /// Whether the weights come from training; text of an untrained model means nothing and is marked so.
+    pub trained: bool,
+    /// Program and version that wrote the package.
+    pub created_by: String,
+}
+
+/// What the model may be used for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IntendedUse {
+    /// True only where a manufacturer takes that responsibility.
+    pub clinical_use: bool,
+    /// Printed with every report.
+    pub statement: String,
+}
+
+/// Size and hash of a packaged file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileEntry {
+    /// Size in bytes.
+    pub bytes: u64,
+    /// SHA-256 in lower-case hexadecimal.
+    pub sha256: String,
+}
+
+/// Sizes of the vision graphs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VisionSizes {
+    /// Model input `[channels, slices, rows, columns]`.
+    pub input: [usize; 4],
+    /// n: latent tokens.
+    pub tokens: usize,
+    /// d: width of a token.
+    pub token_dim: usize,
+    /// Grid `[slices, rows, columns]` behind the attention map; its product is v.
+    pub feature_grid: [usize; 3],
+    /// p: prefix tokens.
+    pub prefix_tokens: usize,
+}
+
+/// One finding of the classifier.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FindingSpec {
+    /// Name, as in the data.
+    pub name: String,
+    /// Probability from which the finding is taken as present; above 1 it never is.
+    pub threshold: f32,
+}
+
+/// How findings become text: `prefix + names.join(separator) + suffix`, or `none`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FindingsText {
+    /// Before the first name.
+    pub prefix: String,
+    /// Between names.
+    pub separator: String,
+    /// After the last name.
+    pub suffix: String,
+    /// The whole text where no finding is present.
+    pub none: String,
+}
+
+/// One section of a report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SectionSpec {
+    /// Region as the data spells it, such as `trachea and bronchie`.
+    pub region: String,
+    /// Heading as it stands in the text, without colon.
+    pub heading: String,
+}
+
+/// A piece of the decoder's input.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum PromptSegment {
+    /// A special token by its text, such as `<s>`.
+    Token {
+        /// The token as the tokenizer knows it.
+        token: String,
+    },
+    /// Δ_prompt: `prefix_tokens` embeddings.
+    Difference,
+    /// I·W: `tokens` embeddings.
+    Visual,
+    /// The predicted findings E, written by `findings_text`.
+    Findings,
+    /// Fixed text.
+    Text {
+        /// The text, tokenised without special tokens.
+        text: String,
+    },
+}
+
+/// Sizes and special tokens of the decoder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecoderSizes {
+    /// d_LLM.
+    pub hidden_size: usize,
+    /// Transformer layers.
+    pub layers: usize,
+    /// Key-value heads per layer.
+    pub key_value_heads: usize,
+    /// Width of a head.
+    pub head_dim: usize,
+    /// Rows of the logits.
+    pub vocab_size: usize,
+    /// Positions of the KV cache and of the rotary tables.
+    pub context_length: usize,
+    /// Tokens that end a report (or, with `guided_sections`, a section).
+    pub end_token_ids: Vec<u32>,
+}
+
+/// How a report is decoded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Generation {
+    /// Free text or guided sections.
+    pub form: ReportForm,
+    /// Most tokens of a report.
+    pub max_new_tokens: usize,
+}
+
+/// The two ways to write a report.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum ReportForm {
+    /// The model writes headings and text until an end token; sections are found by their headings.
+    Free,
+    /// Headings are forced in order; the model writes each section until an end token or its limit.
+    /// A section whose text is empty is left out of the report.
+    GuidedSections {
+        /// Before a heading.
+        before_heading: String,
+        /// After a heading.
+        after_heading: String,
+        /// Most tokens the model writes in one section.
+        max_section_tokens: usize,
+    },
+}
+
+/// The bank of normal references.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BankSpec {
+    /// r: number of references.
+    pub references: usize,
+    /// SHA-256 of the `encoder.onnx` that made the tokens.
+    pub encoder_sha256: String,
+}

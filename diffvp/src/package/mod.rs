@@ -1,0 +1,5 @@
+//! The model on disk.
+
+pub mod manifest;
+
+pub use manifest::Manifest;

@@ -1,0 +1,107 @@
+//! The preprocessing block of a manifest.
+
+use serde::{Deserialize, Serialize};
+
+/// How a package wants its volumes prepared: the steps, in the order in which they act.
+///
+/// Sizes and spacings are in the order of the model input, `[slices, rows, columns]`, which after
+/// `orient` to LPS is `[z, y, x]`. Without an `orient` step the grid is used as stored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Preprocessing {
+    /// The steps.
+    pub steps: Vec<Step>,
+    /// The prepared volume is repeated along the channel axis this many times.
+    #[serde(default = "one")]
+    pub channels: usize,
+}
+
+fn one() -> usize {
+    1
+}
+
+/// One step of [`Preprocessing`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum Step {
+    /// Permute and flip the grid axes so that they run towards the named sides. No interpolation.
+    Orient {
+        /// Target axes.
+        axes: Axes,
+    },
+    /// Resample to the given spacing, keeping the physical extent: `size = round(size · spacing / new)`.
+    Resample {
+        /// New distance between voxel centres, `[slice, row, column]`, in mm.
+        spacing_mm: [f64; 3],
+        /// Method.
+        interpolation: Interpolation,
+    },
+    /// Crop to the box of the voxels above a value, plus a margin on each side inside the volume.
+    /// A volume without any such voxel is left as it is.
+    CropForeground {
+        /// Voxels above this value count (strictly).
+        above: f32,
+        /// Added on each side.
+        #[serde(default)]
+        margin_voxels: usize,
+    },
+    /// Resize to the given size.
+    Resize {
+        /// `[slices, rows, columns]`.
+        size: [usize; 3],
+        /// Method.
+        interpolation: Interpolation,
+    },
+    /// Crop or pad around the centre to the given size.
+    CenterCropOrPad {
+        /// `[slices, rows, columns]`.
+        size: [usize; 3],
+        /// Value of the padding, in the units of the values at this step.
+        pad_value: f32,
+    },
+    /// Limit values to `[min, max]`.
+    Clip {
+        /// Lowest value.
+        min: f32,
+        /// Highest value.
+        max: f32,
+    },
+    /// `(x + shift) / divisor`.
+    Scale {
+        /// Added first.
+        shift: f32,
+        /// Divided by then.
+        divisor: f32,
+    },
+    /// `(x − min) / (max − min)` over the whole volume; a constant volume becomes 0.
+    MinMax,
+    /// `(x − mean) / std` with mean and population standard deviation over the voxels above a value.
+    ZScore {
+        /// Voxels above this value count (strictly).
+        above: f32,
+    },
+}
+
+/// Sides towards which the axes x, y, z of the grid run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Axes {
+    /// Left, posterior, superior (DICOM, ITK).
+    #[serde(rename = "LPS")]
+    Lps,
+    /// Right, anterior, superior (NIfTI).
+    #[serde(rename = "RAS")]
+    Ras,
+}
+
+/// How values between voxels are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Interpolation {
+    /// Mean over the source box, as `torch.nn.functional.interpolate(mode="area")`
+    /// (adaptive average pooling).
+    Area,
+    /// As `interpolate(mode="trilinear", align_corners=False)`.
+    Trilinear,
+    /// As `interpolate(mode="nearest")`.
+    Nearest,
+}
