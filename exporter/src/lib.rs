@@ -1,1 +1,10 @@
-//! placeholder
+//! Named weights and a config to ONNX graphs and diffvp model packages.
+
+pub mod atomic;
+pub mod config;
+mod error;
+pub mod onnx;
+pub mod weights;
+
+pub use config::ModelConfig;
+pub use error::{Error, Result};

@@ -1,0 +1,52 @@
+//! Named weights: what a config needs, where they are read from, and how they are written.
+
+mod files;
+pub mod random;
+mod save;
+mod spec;
+
+pub use files::SafetensorsWeights;
+pub use random::RandomWeights;
+pub use save::save_safetensors;
+pub use spec::{Init, TensorSpec, tensor_specs};
+
+use crate::error::Result;
+
+/// A source of named float32 tensors.
+///
+/// Exporting reads each tensor when it is written and drops it again, so a source of many gigabytes
+/// need not be in memory. Merging an adapter is a source that wraps another.
+pub trait Weights: Sync {
+    /// The tensor `name` in row-major order, every value finite.
+    ///
+    /// # Errors
+    /// `WeightMissing`, `WeightShape` (expected and found), `WeightType`, `WeightNotFinite`.
+    fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>>;
+}
+
+/// Reads every weight that the config needs once, so that an export does not fail at its end.
+///
+/// # Errors
+/// Those of [`Weights::tensor`], for the first weight that cannot be used.
+pub fn check_all(config: &crate::ModelConfig, weights: &dyn Weights) -> Result<()> {
+    use rayon::prelude::*;
+    tensor_specs(config).par_iter().try_for_each(|spec| weights.tensor(&spec.name, &spec.shape).map(drop))
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    use std::collections::HashMap;
+
+    use super::*;
+    use crate::error::Error;
+
+    /// Weights held in memory.
+    #[derive(Default)]
+    pub(crate) struct MemoryWeights(pub(crate) HashMap<String, Vec<f32>>);
+
+    impl Weights for MemoryWeights {
+        fn tensor(&self, name: &str, _: &[usize]) -> Result<Vec<f32>> {
+            self.0.get(name).cloned().ok_or_else(|| Error::WeightMissing { name: name.to_string() })
+        }
+    }
+}
