@@ -3,7 +3,9 @@
 pub mod atomic;
 pub mod config;
 mod error;
+pub mod graphs;
 pub mod onnx;
+pub mod quantize;
 pub mod weights;
 
 pub use config::ModelConfig;

@@ -19,7 +19,7 @@ pub struct LlamaConfig {
     pub attention_heads: usize,
     /// Key-value heads; they divide the query heads.
     pub key_value_heads: usize,
-    /// Width of a head, even.
+    /// Width of a head, a multiple of 16.
     pub head_dim: usize,
     /// Rows of the embedding and of the logits.
     pub vocab_size: usize,
@@ -71,10 +71,10 @@ impl LlamaConfig {
             let detail = format!("is {}, which does not divide {} query heads", self.key_value_heads, self.attention_heads);
             return Err(Error::config("decoder.key_value_heads", detail));
         }
-        in_range("decoder.head_dim", self.head_dim, 8, 512)?;
-        if !self.head_dim.is_multiple_of(8) {
-            // GroupQueryAttention asks for multiples of 8.
-            return Err(Error::config("decoder.head_dim", format!("is {}, expected a multiple of 8", self.head_dim)));
+        in_range("decoder.head_dim", self.head_dim, 16, 512)?;
+        if !self.head_dim.is_multiple_of(16) {
+            // GroupQueryAttention asks for this where it rotates.
+            return Err(Error::config("decoder.head_dim", format!("is {}, expected a multiple of 16", self.head_dim)));
         }
         in_range("decoder.vocab_size", self.vocab_size, 2, 1 << 20)?;
         in_range("decoder.context_length", self.context_length, 2, 1 << 20)?;

@@ -121,6 +121,14 @@ impl<'w> Graph<'w> {
         });
     }
 
+    /// Gives the one output of the last node another name, such as that of an output of the graph.
+    pub fn rename_last(&mut self, output: &str) -> String {
+        if let Some(node) = self.nodes.last_mut() {
+            node.output = vec![output.to_string()];
+        }
+        output.to_string()
+    }
+
     /// A 64-bit integer vector; asking twice for the same name gives the first one.
     pub fn ints(&mut self, name: &str, values: &[i64]) -> String {
         let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();

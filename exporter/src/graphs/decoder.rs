@@ -1,0 +1,223 @@
+//! `decoder.onnx`: embeddings and KV cache → logits and KV cache.
+
+use serde::{Deserialize, Serialize};
+
+use super::linear::{Stacked, WeightKind, matmul};
+use crate::config::{LlamaConfig, ModelConfig};
+use crate::error::{Error, Result};
+use crate::onnx::graph::{float, int};
+use crate::onnx::{DataType, Dim, Graph, MICROSOFT};
+use crate::weights::Weights;
+
+/// How the decoder is exported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DecoderOptions {
+    /// Storage of all matrices, `lm_head` too.
+    pub weights: WeightKind,
+    /// Arithmetic of `MatMulNBits`: 4 rounds activations to int8 (fast), 1 keeps them float32.
+    pub accuracy_level: u8,
+}
+
+impl DecoderOptions {
+    /// float32 matrices.
+    pub fn f32() -> Self {
+        DecoderOptions { weights: WeightKind::F32, accuracy_level: 4 }
+    }
+
+    /// Four-bit symmetric matrices with the given block and int8 activations.
+    pub fn int4(block: usize) -> Self {
+        let scheme = crate::quantize::Int4Scheme { block, symmetric: true };
+        DecoderOptions { weights: WeightKind::Int4(scheme), accuracy_level: 4 }
+    }
+
+    /// # Errors
+    /// [`Error::Config`] for a block size or an accuracy level that does not exist.
+    pub fn validate(&self) -> Result<()> {
+        if self.accuracy_level > 4 {
+            return Err(Error::config("accuracy_level", format!("is {}, allowed is 0 to 4", self.accuracy_level)));
+        }
+        match self.weights {
+            WeightKind::F32 => Ok(()),
+            WeightKind::Int4(scheme) => scheme.validate(),
+        }
+    }
+}
+
+/// LLaMA (Touvron et al., arXiv 2307.09288) on embeddings, with rotary positions inside.
+///
+/// Inputs, for a batch b that adds t positions behind `past` ones:
+/// - `inputs_embeds [b, t, d_llm]`
+/// - `seqlens_k` int32 `[b]`: positions after this run, less one
+/// - `total_sequence_length` int32 scalar: the largest of them, not less one
+/// - `logits_from` int64 `[1]`: first row to give logits for, −1 for the last row only, 0 for all
+/// - `past_key_values.{l}.key` and `.value` `[b, kv, past, head_dim]`; rows behind the valid ones are not read,
+///   and the same buffer may be given as `present`
+///
+/// Outputs: `logits [b, rows, vocab]`, `present.{l}.key` and `.value` `[b, kv, total, head_dim]`.
+///
+/// Queries and keys are rotated in halves, as Hugging Face stores LLaMA. Needs `model.*` and `lm_head.weight`.
+///
+/// # Errors
+/// [`Error::Config`] from [`DecoderOptions::validate`].
+pub fn decoder<'w>(config: &ModelConfig, weights: &'w dyn Weights, options: &DecoderOptions) -> Result<Graph<'w>> {
+    options.validate()?;
+    let c = &config.decoder;
+    let mut b = Builder { g: Graph::new("decoder"), c, weights, kind: (options.weights, options.accuracy_level.into()) };
+    let embeds = b.g.input("inputs_embeds", DataType::Float, &[Dim::Name("b"), Dim::Name("t"), Dim::Size(c.hidden_size)]);
+    b.g.input("seqlens_k", DataType::Int32, &[Dim::Name("b")]);
+    b.g.input("total_sequence_length", DataType::Int32, &[]);
+    b.g.input("logits_from", DataType::Int64, &[Dim::Size(1)]);
+    b.rotary_tables();
+    let mut normed = b.first_norm(&embeds);
+    let mut residual = embeds;
+    for layer in 0..c.layers {
+        (normed, residual) = b.layer(layer, &normed, &residual);
+    }
+    b.logits(&normed);
+    for layer in 0..c.layers {
+        for part in ["key", "value"] {
+            b.g.output(&format!("present.{layer}.{part}"), DataType::Float, &kv_shape(c, "total"));
+        }
+    }
+    Ok(b.g)
+}
+
+fn kv_shape<'s>(c: &LlamaConfig, rows: &'s str) -> [Dim<'s>; 4] {
+    [Dim::Name("b"), Dim::Size(c.key_value_heads), Dim::Name(rows), Dim::Size(c.head_dim)]
+}
+
+struct Builder<'c, 'w> {
+    g: Graph<'w>,
+    c: &'c LlamaConfig,
+    weights: &'w dyn Weights,
+    kind: (WeightKind, i64),
+}
+
+impl<'w> Builder<'_, 'w> {
+    /// `cos_cache` and `sin_cache` `[context, head_dim / 2]` of the angles `position · θ^(−2i / head_dim)`.
+    fn rotary_tables(&mut self) {
+        let (context, half, theta) = (self.c.context_length, self.c.head_dim / 2, self.c.rope_theta as f64);
+        let angles = move || {
+            (0..context).flat_map(move |p| (0..half).map(move |i| p as f64 * theta.powf(-(i as f64) / half as f64)))
+        };
+        self.g.weight("cos_cache", &[context, half], move || Ok(angles().map(|a| a.cos() as f32).collect()));
+        self.g.weight("sin_cache", &[context, half], move || Ok(angles().map(|a| a.sin() as f32).collect()));
+    }
+
+    fn norm_weight(&mut self, name: &str) -> String {
+        let (h, weights, owned) = (self.c.hidden_size, self.weights, name.to_string());
+        self.g.weight(name, &[h], move || weights.tensor(&owned, &[h]))
+    }
+
+    /// Root-mean-square norm in standard operators, which ONNX Runtime fuses: its own operator for this has
+    /// the standard domain without being in the standard, so that a file with it does not pass the checker.
+    fn first_norm(&mut self, x: &str) -> String {
+        let path = "/decoder/layers.0/input_layernorm";
+        let weight = self.norm_weight("model.layers.0.input_layernorm.weight");
+        let g = &mut self.g;
+        let (two, epsilon, axis) = (g.scalar("two", 2.0), g.scalar("epsilon", self.c.rms_norm_eps), g.ints("axis.last", &[-1]));
+        let y = g.op("Pow", &format!("{path}/Pow"), &[x, &two], vec![]);
+        let y = g.op("ReduceMean", &format!("{path}/ReduceMean"), &[&y, &axis], vec![int("keepdims", 1)]);
+        let y = g.op("Add", &format!("{path}/Add"), &[&y, &epsilon], vec![]);
+        let y = g.op("Sqrt", &format!("{path}/Sqrt"), &[&y], vec![]);
+        let y = g.op("Div", &format!("{path}/Div"), &[x, &y], vec![]);
+        g.op("Mul", &format!("{path}/Mul"), &[&y, &weight], vec![])
+    }
+
+    /// `residual + update` and its norm, in one operator.
+    fn add_and_norm(&mut self, path: &str, residual: &str, update: &str, norm: &str) -> (String, String) {
+        let path = format!("{path}/SkipSimplifiedLayerNormalization");
+        let (normed, sum) = (format!("{path}/output"), format!("{path}/sum"));
+        let weight = self.norm_weight(norm);
+        let attributes = vec![float("epsilon", self.c.rms_norm_eps)];
+        let outputs = [normed.as_str(), "", "", &sum];
+        self.g.op_named(MICROSOFT, "SkipSimplifiedLayerNormalization", &path, &[residual, update, &weight], &outputs, attributes);
+        for name in [&normed, &sum] {
+            self.g.annotate(name, DataType::Float, &[Dim::Name("b"), Dim::Name("t"), Dim::Size(self.c.hidden_size)]);
+        }
+        (normed, sum)
+    }
+
+    fn matmul(&mut self, path: &str, x: &str, name: &str, stacked: Stacked) -> String {
+        let n = stacked.parts.iter().map(|p| p.1).sum();
+        let y = matmul(&mut self.g, path, x, self.weights, name, stacked, self.kind);
+        if matches!(self.kind.0, WeightKind::Int4(_)) {
+            self.g.annotate(&y, DataType::Float, &[Dim::Name("b"), Dim::Name("t"), Dim::Size(n)]);
+        }
+        y
+    }
+
+    /// ```text
+    /// normed → qkv_proj → GroupQueryAttention → o_proj ─┐
+    /// residual ────────────────────────────────────────(+)─ norm → gate, up → silu(gate) · up → down_proj ─┐
+    ///                                                   └────────────────────────────────────────────────(+)─ norm
+    /// ```
+    fn layer(&mut self, layer: usize, normed: &str, residual: &str) -> (String, String) {
+        let (path, name) = (format!("/decoder/layers.{layer}"), format!("model.layers.{layer}"));
+        let (h, f) = (self.c.hidden_size, self.c.intermediate_size);
+        let read = self.attention(layer, normed);
+        let o = Stacked::one(format!("{name}.self_attn.o_proj.weight"), h, self.c.query_size());
+        let y = self.matmul(&format!("{path}/attn/o_proj"), &read, &format!("{name}.self_attn.o_proj"), o);
+        let (normed, residual) =
+            self.add_and_norm(&format!("{path}/post_attention_layernorm"), residual, &y, &format!("{name}.post_attention_layernorm.weight"));
+
+        let mut project = |part: &str, x: &str, n: usize, k: usize| {
+            let stacked = Stacked::one(format!("{name}.mlp.{part}_proj.weight"), n, k);
+            self.matmul(&format!("{path}/mlp/{part}_proj"), x, &format!("{name}.mlp.{part}_proj"), stacked)
+        };
+        let gate = project("gate", &normed, f, h);
+        let up = project("up", &normed, f, h);
+        let g = &mut self.g;
+        let s = g.op("Sigmoid", &format!("{path}/mlp/Sigmoid"), &[&gate], vec![]);
+        let s = g.op("Mul", &format!("{path}/mlp/silu/Mul"), &[&gate, &s], vec![]);
+        let y = g.op("Mul", &format!("{path}/mlp/Mul"), &[&s, &up], vec![]);
+        let down = Stacked::one(format!("{name}.mlp.down_proj.weight"), h, f);
+        let y = self.matmul(&format!("{path}/mlp/down_proj"), &y, &format!("{name}.mlp.down_proj"), down);
+        let (next_path, next) = if layer + 1 == self.c.layers {
+            ("/decoder/norm".to_string(), "model.norm.weight".to_string())
+        } else {
+            (format!("/decoder/layers.{}/input_layernorm", layer + 1), format!("model.layers.{}.input_layernorm.weight", layer + 1))
+        };
+        self.add_and_norm(&next_path, &residual, &y, &next)
+    }
+
+    fn attention(&mut self, layer: usize, x: &str) -> String {
+        let (path, name) = (format!("/decoder/layers.{layer}/attn"), format!("model.layers.{layer}.self_attn"));
+        let (q, kv) = (self.c.query_size(), self.c.key_value_size());
+        let parts = [("q", q), ("k", kv), ("v", kv)].map(|(p, n)| (format!("{name}.{p}_proj.weight"), n)).to_vec();
+        let stacked = Stacked { parts, k: self.c.hidden_size };
+        let qkv = self.matmul(&format!("{path}/qkv_proj"), x, &format!("{name}.qkv_proj"), stacked);
+        let past = ["key", "value"].map(|p| format!("past_key_values.{layer}.{p}"));
+        let present = ["key", "value"].map(|p| format!("present.{layer}.{p}"));
+        for name in &past {
+            self.g.input(name, DataType::Float, &kv_shape(self.c, "past"));
+        }
+        let attributes = vec![
+            int("num_heads", self.c.attention_heads as i64),
+            int("kv_num_heads", self.c.key_value_heads as i64),
+            float("scale", 1.0 / (self.c.head_dim as f32).sqrt()),
+            int("do_rotary", 1),
+            int("rotary_interleaved", 0),
+            int("local_window_size", -1),
+        ];
+        let node = format!("{path}/GroupQueryAttention");
+        let output = format!("{node}/output");
+        let inputs =
+            [&qkv, "", "", &past[0], &past[1], "seqlens_k", "total_sequence_length", "cos_cache", "sin_cache"];
+        self.g.op_named(MICROSOFT, "GroupQueryAttention", &node, &inputs, &[&output, &present[0], &present[1]], attributes);
+        self.g.annotate(&output, DataType::Float, &[Dim::Name("b"), Dim::Name("t"), Dim::Size(q)]);
+        output
+    }
+
+    /// `logits` of the rows from `logits_from` on; the rest is cut off before the widest product.
+    fn logits(&mut self, normed: &str) {
+        let (h, vocab) = (self.c.hidden_size, self.c.vocab_size);
+        let (end, axis) = (self.g.ints("end", &[i64::MAX]), self.g.ints("axis.rows", &[1]));
+        let rows = self.g.op("Slice", "/decoder/rows/Slice", &[normed, "logits_from", &end, &axis], vec![]);
+        let name = if self.c.tie_word_embeddings { "model.embed_tokens.weight" } else { "lm_head.weight" };
+        matmul(&mut self.g, "/decoder/lm_head", &rows, self.weights, "lm_head", Stacked::one(name, vocab, h), self.kind);
+        self.g.rename_last("logits");
+        self.g.output("logits", DataType::Float, &[Dim::Name("b"), Dim::Name("rows"), Dim::Size(vocab)]);
+    }
+}

@@ -1,0 +1,44 @@
+//! `embedding.onnx`: token ids → embeddings.
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::ModelConfig;
+use crate::onnx::graph::int;
+use crate::onnx::{DataType, Dim, Graph, TensorDecl};
+use crate::weights::Weights;
+
+/// How the table is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EmbeddingStorage {
+    /// float32.
+    F32,
+    /// float16, half the size; rows are widened as they are read.
+    F16,
+}
+
+const TABLE: &str = "model.embed_tokens.weight";
+
+/// `token_ids` int64 `[b, t]` → `embeddings [b, t, d_llm]`. Needs `model.embed_tokens.weight`.
+pub fn embedding<'w>(config: &ModelConfig, weights: &'w dyn Weights, storage: EmbeddingStorage) -> Graph<'w> {
+    let mut g = Graph::new("embedding");
+    let shape = [config.decoder.vocab_size, config.decoder.hidden_size];
+    let ids = g.input("token_ids", DataType::Int64, &[Dim::Name("b"), Dim::Name("t")]);
+    match storage {
+        EmbeddingStorage::F32 => {
+            let table = g.weight(TABLE, &shape, move || weights.tensor(TABLE, &shape));
+            g.op_to("Gather", "/embedding/Gather", &[&table, &ids], "embeddings", vec![int("axis", 0)]);
+        }
+        EmbeddingStorage::F16 => {
+            let decl = TensorDecl { name: TABLE.to_string(), dtype: DataType::Float16, dims: shape.to_vec() };
+            g.weights(vec![decl], move || {
+                let values = weights.tensor(TABLE, &shape)?;
+                Ok(vec![values.iter().flat_map(|&v| half::f16::from_f32(v).to_le_bytes()).collect()])
+            });
+            let rows = g.op("Gather", "/embedding/Gather", &[TABLE, &ids], vec![int("axis", 0)]);
+            g.op_to("Cast", "/embedding/Cast", &[&rows], "embeddings", vec![int("to", DataType::Float as i64)]);
+        }
+    }
+    g.output("embeddings", DataType::Float, &[Dim::Name("b"), Dim::Name("t"), Dim::Size(shape[1])]);
+    g
+}

@@ -1,0 +1,152 @@
+//! Matrix products with a stored weight, in float32 or four bits.
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::onnx::graph::{f32_bytes, int};
+use crate::onnx::{DataType, Graph, MICROSOFT, TensorDecl};
+use crate::quantize::{Int4Scheme, quantize};
+use crate::weights::Weights;
+
+/// How the decoder's matrices are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum WeightKind {
+    /// float32.
+    F32,
+    /// Four bits with a scale for each block.
+    Int4(Int4Scheme),
+}
+
+/// A weight `[n, k]` of one or several named weights stacked along the rows.
+#[derive(Debug, Clone)]
+pub(super) struct Stacked {
+    /// Names with their rows.
+    pub(super) parts: Vec<(String, usize)>,
+    /// Columns.
+    pub(super) k: usize,
+}
+
+impl Stacked {
+    pub(super) fn one(name: impl Into<String>, n: usize, k: usize) -> Self {
+        Stacked { parts: vec![(name.into(), n)], k }
+    }
+
+    fn n(&self) -> usize {
+        self.parts.iter().map(|p| p.1).sum()
+    }
+
+    fn read(&self, weights: &dyn Weights) -> Result<Vec<f32>> {
+        let mut rows = Vec::with_capacity(self.n() * self.k);
+        for (name, n) in &self.parts {
+            rows.extend(weights.tensor(name, &[*n, self.k])?);
+        }
+        Ok(rows)
+    }
+}
+
+/// `x · weightᵀ` as a float32 `MatMul`: `[…, k]` → `[…, n]`. The weight is stored transposed.
+pub(super) fn linear<'w>(g: &mut Graph<'w>, path: &str, x: &str, weights: &'w dyn Weights, name: &str, n: usize, k: usize) -> String {
+    float(g, path, x, weights, &format!("{name}.transposed"), Stacked::one(name, n, k))
+}
+
+/// [`linear`] plus a bias `[n]`.
+#[expect(clippy::too_many_arguments, reason = "a layer is its graph, its place, its weights and its sizes")]
+pub(super) fn linear_bias<'w>(
+    g: &mut Graph<'w>,
+    path: &str,
+    x: &str,
+    weights: &'w dyn Weights,
+    name: &str,
+    bias: &str,
+    n: usize,
+    k: usize,
+) -> String {
+    let y = linear(g, &format!("{path}/MatMul"), x, weights, name, n, k);
+    let owned = bias.to_string();
+    let b = g.weight(bias, &[n], move || weights.tensor(&owned, &[n]));
+    g.op("Add", &format!("{path}/Add"), &[&y, &b], vec![])
+}
+
+/// A product in the decoder: `MatMul` or `MatMulNBits` by kind. `path` is the layer, `name` the stored weight.
+pub(super) fn matmul<'w>(
+    g: &mut Graph<'w>,
+    path: &str,
+    x: &str,
+    weights: &'w dyn Weights,
+    name: &str,
+    stacked: Stacked,
+    kind: (WeightKind, i64),
+) -> String {
+    match kind.0 {
+        WeightKind::F32 => float(g, &format!("{path}/MatMul"), x, weights, &format!("{name}.transposed"), stacked),
+        WeightKind::Int4(scheme) => int4(g, &format!("{path}/MatMulNBits"), x, weights, name, stacked, scheme, kind.1),
+    }
+}
+
+fn float<'w>(g: &mut Graph<'w>, path: &str, x: &str, weights: &'w dyn Weights, name: &str, stacked: Stacked) -> String {
+    let (n, k) = (stacked.n(), stacked.k);
+    let w = g.weight(name, &[k, n], move || Ok(transpose(&stacked.read(weights)?, n, k)));
+    g.op("MatMul", path, &[x, &w], vec![])
+}
+
+#[expect(clippy::too_many_arguments, reason = "a layer is its graph, its place, its weights and its sizes")]
+fn int4<'w>(
+    g: &mut Graph<'w>,
+    path: &str,
+    x: &str,
+    weights: &'w dyn Weights,
+    name: &str,
+    stacked: Stacked,
+    scheme: Int4Scheme,
+    accuracy_level: i64,
+) -> String {
+    let (n, k, blocks) = (stacked.n(), stacked.k, scheme.blocks(stacked.k));
+    let names = ["codes", "scales", "zero_points"].map(|part| format!("{name}.{part}"));
+    let decl = |name: &str, dtype, dims: &[usize]| TensorDecl { name: name.to_string(), dtype, dims: dims.to_vec() };
+    let mut decls = vec![
+        decl(&names[0], DataType::Uint8, &[n, blocks, scheme.block / 2]),
+        decl(&names[1], DataType::Float, &[n, blocks]),
+    ];
+    let mut inputs = vec![x, &names[0], &names[1]];
+    if !scheme.symmetric {
+        decls.push(decl(&names[2], DataType::Uint8, &[n, blocks.div_ceil(2)]));
+        inputs.push(&names[2]);
+    }
+    g.weights(decls, move || {
+        let q = quantize(&stacked.read(weights)?, n, k, scheme);
+        Ok([Some(q.codes), Some(f32_bytes(q.scales)), q.zero_points].into_iter().flatten().collect())
+    });
+    let attributes = vec![
+        int("K", k as i64),
+        int("N", n as i64),
+        int("bits", 4),
+        int("block_size", scheme.block as i64),
+        int("accuracy_level", accuracy_level),
+    ];
+    let output = format!("{path}/output");
+    g.op_named(MICROSOFT, "MatMulNBits", path, &inputs, &[&output], attributes);
+    output
+}
+
+/// Row-major `[n, k]` → `[k, n]`.
+pub(super) fn transpose(values: &[f32], n: usize, k: usize) -> Vec<f32> {
+    let mut out = vec![0f32; n * k];
+    out.par_chunks_mut(n).enumerate().for_each(|(column, row)| {
+        for (i, v) in row.iter_mut().enumerate() {
+            *v = values[i * k + column];
+        }
+    });
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transpose_swaps_axes() {
+        assert_eq!(transpose(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 2, 3), [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);
+    }
+}
