@@ -112,42 +112,53 @@ def round_to_int4(weight, block, symmetric):
         scale = (high - low) / np.float32(15)
         zero = np.clip(np.floor(-low / scale + np.float32(0.5)), 0, 15)[..., None]
     scale = scale.astype(np.float32)[..., None]
-    x = blocks * (np.float32(1) / scale)
-    codes = np.clip(np.sign(x) * np.floor(np.abs(x) + np.float32(0.5)) + zero, 0, 15)
+    # The sum with a half is taken in float64: in float32 the number just below a half would become one.
+    x = (blocks * (np.float32(1) / scale)).astype(np.float64)
+    codes = np.clip(np.sign(x) * np.floor(np.abs(x) + 0.5) + zero, 0, 15).astype(np.float32)
     return ((codes - zero) * scale).reshape(n, -1)[:, :k]
 
 
-def decoder(name, seed, c, int4=None):
-    d = c["decoder"]
-    torch.manual_seed(seed)
-    model = LlamaForCausalLM(LlamaConfig(
+def greedy(model, embeds, steps):
+    """Greedy tokens without a cache (every step runs the whole sequence again), and the narrowest choice among them."""
+    sequence, tokens, margin = embeds, [], float("inf")
+    for _ in range(steps):
+        top = model(inputs_embeds=sequence).logits[0, -1].topk(2)
+        margin = min(margin, float(top.values[0] - top.values[1]))
+        tokens.append(int(top.indices[0]))
+        sequence = torch.cat([sequence, model.model.embed_tokens(top.indices[:1])[None]], 1)
+    return tokens, margin
+
+
+def llama(d, seed, int4):
+    """The model as stored, and the one that the graph computes: the same, or with weights rounded to four bits."""
+    stored = randomise(LlamaForCausalLM(LlamaConfig(
         hidden_size=d["hidden_size"], intermediate_size=d["intermediate_size"], num_hidden_layers=d["layers"],
         num_attention_heads=d["attention_heads"], num_key_value_heads=d["key_value_heads"], head_dim=d["head_dim"],
         vocab_size=d["vocab_size"], rms_norm_eps=d["rms_norm_eps"], max_position_embeddings=d["context_length"],
         rope_parameters={"rope_type": "default", "rope_theta": d["rope_theta"]}, tie_word_embeddings=d["tie_word_embeddings"],
-        attn_implementation="eager", bos_token_id=None, eos_token_id=None, pad_token_id=None))
-    model = randomise(model, seed)
-    original = copy.deepcopy(model)
-    if int4:
-        with torch.no_grad():
-            for key, p in model.named_parameters():
-                if "_proj" in key or "lm_head" in key:
-                    p.copy_(torch.from_numpy(round_to_int4(p.numpy(), **int4)))
-    embeds = noise(seed + 1, 1, 7, d["hidden_size"])
-    logits = model(inputs_embeds=embeds).logits
-    # Greedy text without a cache: every step runs the whole sequence again.
-    sequence, tokens, margin = embeds, [], float("inf")
-    for _ in range(20):
-        last = model(inputs_embeds=sequence).logits[0, -1]
-        top = last.topk(2)
-        margin = min(margin, float(top.values[0] - top.values[1]))
-        tokens.append(int(top.indices[0]))
-        sequence = torch.cat([sequence, model.model.embed_tokens(top.indices[:1])[None]], 1)
-    assert margin > 5e-3, f"{name}: a choice within {margin} depends on rounding; take another seed"
-    assert len(set(tokens)) > 4, tokens
+        attn_implementation="eager", bos_token_id=None, eos_token_id=None, pad_token_id=None)), seed)
+    computed = copy.deepcopy(stored)
+    for key, p in computed.named_parameters():
+        if int4 and ("_proj" in key or "lm_head" in key):
+            p.copy_(torch.from_numpy(round_to_int4(p.numpy(), **int4)))
+    return stored, computed
+
+
+def decoder(name, seed, c, int4=None):
+    d = c["decoder"]
+    # Most random models repeat one token; take the first whose text varies and whose choices do not hang on rounding.
+    for attempt in range(seed, seed + 200):
+        stored, computed = llama(d, attempt, int4)
+        embeds = noise(attempt + 1, 1, 7, d["hidden_size"])
+        tokens, margin = greedy(computed, embeds, 20)
+        if margin > 0.03 and len(set(tokens)) > 5:
+            break
+    else:
+        raise SystemExit(f"{name}: no seed gives varied text")
     drop = ("lm_head.weight",) if d["tie_word_embeddings"] else ()
     extra = {"int4": int4} if int4 else {}
-    save(name, c, original, {"inputs_embeds": embeds}, {"logits": logits, "greedy": torch.tensor(tokens)}, drop, **extra)
+    outputs = {"logits": computed(inputs_embeds=embeds).logits, "greedy": torch.tensor(tokens)}
+    save(name, c, stored, {"inputs_embeds": embeds}, outputs, drop, **extra)
 
 
 def embedding(name, seed, c):
@@ -175,12 +186,12 @@ def main():
         difference("difference_low_rank", 80, config(difference={"projector_rank": 4}))
         difference("difference_none", 90, config(difference={"global": False, "local": False, "prefix_tokens": 0}))
         embedding("embedding", 100, config())
-        decoder("decoder_f32", 110, config())
-        decoder("decoder_f32_tied", 120, config(decoder={
-            "tie_word_embeddings": True, "key_value_heads": 4, "head_dim": 32, "layers": 1, "rope_theta": 500000.0}))
-        decoder("decoder_int4_32", 130, config(), {"block": 32, "symmetric": True})
-        decoder("decoder_int4_32_asymmetric", 140, config(decoder={"intermediate_size": 96}), {"block": 32, "symmetric": False})
-        decoder("decoder_int4_128", 150, config(decoder={"hidden_size": 128, "intermediate_size": 160, "layers": 1}),
+        decoder("decoder_f32", 5000, config())
+        decoder("decoder_f32_tied", 1000, config(decoder={
+            "tie_word_embeddings": True, "key_value_heads": 4, "head_dim": 32, "layers": 1, "rope_theta": 5000.0}))
+        decoder("decoder_int4_32", 2000, config(), {"block": 32, "symmetric": True})
+        decoder("decoder_int4_32_asymmetric", 3000, config(decoder={"intermediate_size": 96}), {"block": 32, "symmetric": False})
+        decoder("decoder_int4_128", 4000, config(decoder={"hidden_size": 128, "intermediate_size": 160, "layers": 1}),
                 {"block": 128, "symmetric": True})
 
 
