@@ -102,7 +102,9 @@ pub enum Error {
         detail: String,
     },
     /// The package was made for another version of the format.
-    #[error("package format version {found} cannot be read by this diffvp, which reads up to {supported}: update diffvp, or export the package again")]
+    #[error(
+        "package format version {found} cannot be read by this diffvp, which reads up to {supported}: update diffvp, or export the package again"
+    )]
     PackageVersion {
         /// Version found.
         found: u32,
@@ -110,7 +112,9 @@ pub enum Error {
         supported: u32,
     },
     /// The package asks for a feature that this crate does not have.
-    #[error("the package requires the feature {feature:?}, which this diffvp does not have: update diffvp")]
+    #[error(
+        "the package requires the feature {feature:?}, which this diffvp does not have: update diffvp"
+    )]
     PackageFeature {
         /// The feature's name.
         feature: String,
@@ -195,7 +199,9 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The prompt leaves no room for a report.
-    #[error("the prompt takes {prompt} of the decoder's {context} positions, which leaves no room for a report")]
+    #[error(
+        "the prompt takes {prompt} of the decoder's {context} positions, which leaves no room for a report"
+    )]
     ContextFull {
         /// Positions taken by the prompt.
         prompt: usize,

@@ -12,6 +12,7 @@ pub mod vision;
 pub mod volume;
 
 pub use error::{Error, Result};
+pub use runtime::{CancelToken, Device};
 pub use scan::{Scan, ScanOptions};
 pub use volume::Volume;
 pub use warning::{Warning, WarningCode};
