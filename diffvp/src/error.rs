@@ -112,9 +112,7 @@ pub enum Error {
         supported: u32,
     },
     /// The package asks for a feature that this crate does not have.
-    #[error(
-        "the package requires the feature {feature:?}, which this diffvp does not have: update diffvp"
-    )]
+    #[error("the package requires the feature {feature:?}, which this diffvp does not have: update diffvp")]
     PackageFeature {
         /// The feature's name.
         feature: String,
@@ -199,9 +197,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The prompt leaves no room for a report.
-    #[error(
-        "the prompt takes {prompt} of the decoder's {context} positions, which leaves no room for a report"
-    )]
+    #[error("the prompt takes {prompt} of the decoder's {context} positions, which leaves no room for a report")]
     ContextFull {
         /// Positions taken by the prompt.
         prompt: usize,

@@ -1,6 +1,7 @@
 //! Chest CT to radiology report: the DiffVP method on ONNX Runtime.
 
 mod error;
+mod prompt;
 mod warning;
 
 pub mod decode;

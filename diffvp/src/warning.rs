@@ -53,10 +53,7 @@ pub struct Warning {
 impl Warning {
     /// A warning of the given kind.
     pub fn new(code: WarningCode, message: impl Into<String>) -> Self {
-        Warning {
-            code,
-            message: message.into(),
-        }
+        Warning { code, message: message.into() }
     }
 }
 

@@ -52,17 +52,10 @@ impl Device {
     /// Providers in the order in which the runtime tries them, each of which must register.
     pub(super) fn providers(self) -> Result<Vec<ExecutionProviderDispatch>> {
         let index = |i: u32| {
-            i32::try_from(i).map_err(|_| Error::InvalidOption {
-                name: "device",
-                detail: format!("no GPU has the number {i}"),
-            })
+            i32::try_from(i)
+                .map_err(|_| Error::InvalidOption { name: "device", detail: format!("no GPU has the number {i}") })
         };
-        let cuda = |i: i32| {
-            ep::CUDA::default()
-                .with_device_id(i)
-                .build()
-                .error_on_failure()
-        };
+        let cuda = |i: i32| ep::CUDA::default().with_device_id(i).build().error_on_failure();
         Ok(match self {
             Device::Cpu => Vec::new(),
             Device::Cuda(i) => vec![cuda(index(i)?)],
@@ -105,12 +98,7 @@ mod tests {
 
     #[test]
     fn names_round_trip() {
-        for device in [
-            Device::Cpu,
-            Device::Cuda(0),
-            Device::Cuda(3),
-            Device::TensorRt(1),
-        ] {
+        for device in [Device::Cpu, Device::Cuda(0), Device::Cuda(3), Device::TensorRt(1)] {
             assert_eq!(device.to_string().parse::<Device>().unwrap(), device);
         }
         for wrong in ["", "gpu", "cuda:x", "cuda:-1", "cpu:1", "tensorrt:"] {

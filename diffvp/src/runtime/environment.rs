@@ -51,13 +51,9 @@ pub fn info(library: Option<&Path>) -> Result<RuntimeInfo> {
 /// `Ok` only where the switch was set before this crate created the environment.
 pub fn telemetry_state() -> std::result::Result<String, String> {
     match std::env::var(TELEMETRY_SWITCH) {
-        Ok(value) if value == "1" => Ok(format!(
-            "off ({TELEMETRY_SWITCH}=1 and DisableTelemetryEvents)"
-        )),
+        Ok(value) if value == "1" => Ok(format!("off ({TELEMETRY_SWITCH}=1 and DisableTelemetryEvents)")),
         Ok(value) => Err(format!("not off: {TELEMETRY_SWITCH} is {value:?}")),
-        Err(_) => Err(format!(
-            "not off: {TELEMETRY_SWITCH} is not set; ONNX Runtime is not loaded yet"
-        )),
+        Err(_) => Err(format!("not off: {TELEMETRY_SWITCH} is not set; ONNX Runtime is not loaded yet")),
     }
 }
 
@@ -101,10 +97,7 @@ fn silence_telemetry() {
 #[cfg(feature = "load-dynamic")]
 fn start(library: Option<&Path>) -> Result<Runtime> {
     let found = library::find(library)?;
-    let unusable = |detail: String| Error::RuntimeUnusable {
-        path: found.path.clone(),
-        detail,
-    };
+    let unusable = |detail: String| Error::RuntimeUnusable { path: found.path.clone(), detail };
     let version = library::version(&found.path)?;
     // The loader of `ort` asserts on libraries that break the protocol; that must not take the host down.
     let builder = catch_unwind(AssertUnwindSafe(|| ort::init_from(&found.path)))
@@ -115,12 +108,7 @@ fn start(library: Option<&Path>) -> Result<Runtime> {
 
 #[cfg(not(feature = "load-dynamic"))]
 fn start(_library: Option<&Path>) -> Result<Runtime> {
-    finish(
-        ort::init(),
-        None,
-        "linked at build time",
-        format!("1.{} or later", ort::MINOR_VERSION),
-    )
+    finish(ort::init(), None, "linked at build time", format!("1.{} or later", ort::MINOR_VERSION))
 }
 
 fn finish(
@@ -130,32 +118,16 @@ fn finish(
     version: String,
 ) -> Result<Runtime> {
     let path = library.clone().unwrap_or_default();
-    let unusable = |detail: String| Error::RuntimeUnusable {
-        path: path.clone(),
-        detail,
-    };
+    let unusable = |detail: String| Error::RuntimeUnusable { path: path.clone(), detail };
     let environment = catch_unwind(AssertUnwindSafe(|| {
-        builder
-            .with_name("diffvp")
-            .with_telemetry(false)
-            .with_logger(Arc::new(forward_log))
-            .build()
+        builder.with_name("diffvp").with_telemetry(false).with_logger(Arc::new(forward_log)).build()
     }))
     .map_err(|_| unusable("it does not offer the interface that this program needs".into()))?
     .map_err(|error| unusable(error.to_string()))?;
     environment.set_log_level(LogLevel::Warning);
     let build = ort::info().to_owned();
     let providers = super::device::compiled_providers();
-    Ok(Runtime {
-        environment,
-        info: RuntimeInfo {
-            library,
-            found_by,
-            version,
-            build,
-            providers,
-        },
-    })
+    Ok(Runtime { environment, info: RuntimeInfo { library, found_by, version, build, providers } })
 }
 
 /// Runtime messages go where the host's own `tracing` messages go; by default that is nowhere.

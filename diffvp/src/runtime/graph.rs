@@ -51,10 +51,7 @@ pub struct Port {
 
 impl std::fmt::Debug for Graph {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Graph")
-            .field("name", &self.name)
-            .field("inputs", &self.inputs)
-            .finish_non_exhaustive()
+        f.debug_struct("Graph").field("name", &self.name).field("inputs", &self.inputs).finish_non_exhaustive()
     }
 }
 
@@ -109,19 +106,14 @@ impl Graph {
         let run = Arc::new(RunOptions::new().map_err(failed)?);
         let mut session = self.session.take(cancel)?;
         cancel.watch(&run)?;
-        let outputs =
-            session
-                .run_with_options(values, &*run)
-                .map_err(|error| match cancel.check() {
-                    Err(cancelled) => cancelled,
-                    Ok(()) => self.failed(error),
-                })?;
+        let outputs = session.run_with_options(values, &*run).map_err(|error| match cancel.check() {
+            Err(cancelled) => cancelled,
+            Ok(()) => self.failed(error),
+        })?;
         self.outputs
             .iter()
             .map(|port| {
-                let value = outputs
-                    .get(&port.name)
-                    .ok_or_else(|| self.broken(format!("no output {:?}", port.name)))?;
+                let value = outputs.get(&port.name).ok_or_else(|| self.broken(format!("no output {:?}", port.name)))?;
                 copy(value)
                     .map_err(failed)?
                     .ok_or_else(|| self.broken(format!("output {:?} of an unread type", port.name)))
@@ -134,10 +126,7 @@ impl Graph {
     }
 
     fn broken(&self, detail: String) -> Error {
-        Error::Inference {
-            graph: self.name.clone(),
-            detail,
-        }
+        Error::Inference { graph: self.name.clone(), detail }
     }
 }
 
@@ -150,32 +139,19 @@ pub(super) enum Spinning {
     Off,
 }
 
-pub(super) fn open_session(
-    path: &Path,
-    options: &SessionOptions,
-    spinning: Spinning,
-) -> Result<Session> {
+pub(super) fn open_session(path: &Path, options: &SessionOptions, spinning: Spinning) -> Result<Session> {
     let runtime = environment::runtime(options.library.as_deref())?;
     let file = file_name(path);
-    let internal = |error: &dyn std::fmt::Display| Error::Internal {
-        detail: format!("session options: {error}"),
-    };
+    let internal = |error: &dyn std::fmt::Display| Error::Internal { detail: format!("session options: {error}") };
     let providers = options.device.providers()?;
     let mut builder = Session::builder(&runtime.environment)
         .map_err(|e| internal(&e))
-        .and_then(|b| {
-            b.with_optimization_level(GraphOptimizationLevel::All)
-                .map_err(|e| internal(&e))
-        })
-        .and_then(|b| {
-            b.with_intra_threads(options.resolved_threads())
-                .map_err(|e| internal(&e))
-        })
+        .and_then(|b| b.with_optimization_level(GraphOptimizationLevel::All).map_err(|e| internal(&e)))
+        .and_then(|b| b.with_intra_threads(options.resolved_threads()).map_err(|e| internal(&e)))
         .and_then(|b| b.with_deterministic_compute(true).map_err(|e| internal(&e)))
         .and_then(|b| {
             let value = if spinning == Spinning::On { "1" } else { "0" };
-            b.with_config_entry("session.intra_op.allow_spinning", value)
-                .map_err(|e| internal(&e))
+            b.with_config_entry("session.intra_op.allow_spinning", value).map_err(|e| internal(&e))
         })?;
     if !providers.is_empty() {
         builder = register(builder, providers, options.device)?;
@@ -185,10 +161,7 @@ pub(super) fn open_session(
         match options.device {
             // A provider that registers can still refuse when the session is made (no GPU, no driver).
             Device::Cuda(_) | Device::TensorRt(_) if mentions_device(&detail) => {
-                Error::DeviceUnavailable {
-                    device: options.device.to_string(),
-                    detail,
-                }
+                Error::DeviceUnavailable { device: options.device.to_string(), detail }
             }
             _ => Error::PackageContent { file, detail },
         }
@@ -202,23 +175,15 @@ fn register(
 ) -> Result<SessionBuilder> {
     builder
         .with_execution_providers(providers)
-        .map_err(|error| Error::DeviceUnavailable {
-            device: device.to_string(),
-            detail: error.to_string(),
-        })
+        .map_err(|error| Error::DeviceUnavailable { device: device.to_string(), detail: error.to_string() })
 }
 
 fn mentions_device(message: &str) -> bool {
-    ["CUDA", "cuda", "TensorRT", "TensorRt", "GPU", "cuDNN"]
-        .iter()
-        .any(|word| message.contains(word))
+    ["CUDA", "cuda", "TensorRT", "TensorRt", "GPU", "cuDNN"].iter().any(|word| message.contains(word))
 }
 
 pub(super) fn file_name(path: &Path) -> String {
-    path.file_name().map_or_else(
-        || path.display().to_string(),
-        |n| n.to_string_lossy().into_owned(),
-    )
+    path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned())
 }
 
 pub(super) fn ports(outlets: &[ort::value::Outlet]) -> Vec<Port> {
@@ -226,46 +191,26 @@ pub(super) fn ports(outlets: &[ort::value::Outlet]) -> Vec<Port> {
         ValueType::Tensor { shape, .. } => shape.iter().copied().collect(),
         _ => Vec::new(),
     };
-    outlets
-        .iter()
-        .map(|o| Port {
-            name: o.name().to_owned(),
-            shape: shape(o.dtype()),
-        })
-        .collect()
+    outlets.iter().map(|o| Port { name: o.name().to_owned(), shape: shape(o.dtype()) }).collect()
 }
 
 /// Name and sizes that a port must have; `None` stands for a size that may vary.
 pub(crate) type ExpectedPort<'a> = (&'a str, &'a [Option<usize>]);
 
-pub(super) fn check_ports(
-    file: &str,
-    kind: &str,
-    found: &[Port],
-    expected: &[ExpectedPort],
-) -> Result<()> {
-    let wrong = |detail: String| {
-        Err(Error::PackageContent {
-            file: file.to_owned(),
-            detail,
-        })
-    };
+pub(super) fn check_ports(file: &str, kind: &str, found: &[Port], expected: &[ExpectedPort]) -> Result<()> {
+    let wrong = |detail: String| Err(Error::PackageContent { file: file.to_owned(), detail });
     for (name, sizes) in expected {
         let Some(port) = found.iter().find(|p| p.name == *name) else {
             let names: Vec<_> = found.iter().take(8).map(|p| p.name.as_str()).collect();
             return wrong(format!("it has no {kind} {name:?}, only {names:?}"));
         };
-        let fits = |(&have, want): (&i64, &Option<usize>)| {
-            have < 0 || want.is_none_or(|w| i64::try_from(w) == Ok(have))
-        };
+        let fits =
+            |(&have, want): (&i64, &Option<usize>)| have < 0 || want.is_none_or(|w| i64::try_from(w) == Ok(have));
         if port.shape.len() != sizes.len() || !port.shape.iter().zip(*sizes).all(fits) {
             return wrong(format!(
                 "{kind} {name:?} has the shape {:?}, and the manifest's sizes make it {:?}",
                 port.shape,
-                sizes
-                    .iter()
-                    .map(|s| s.map_or(-1, |n| n as i64))
-                    .collect::<Vec<_>>()
+                sizes.iter().map(|s| s.map_or(-1, |n| n as i64)).collect::<Vec<_>>()
             ));
         }
     }
@@ -304,8 +249,5 @@ fn copy(value: &DynValue) -> ort::Result<Option<Tensor>> {
 }
 
 fn dims(shape: &[i64]) -> Vec<usize> {
-    shape
-        .iter()
-        .map(|&d| usize::try_from(d).unwrap_or(0))
-        .collect()
+    shape.iter().map(|&d| usize::try_from(d).unwrap_or(0)).collect()
 }

@@ -10,11 +10,7 @@ pub const LIBRARY_VERSION: &str = "1.31.1";
 /// The folder for what can be fetched or made again: `DIFFVP_CACHE`, or `diffvp` in the user's cache folder.
 /// `None` where the environment names no home.
 pub fn cache_dir() -> Option<PathBuf> {
-    let named = |name: &str| {
-        std::env::var_os(name)
-            .filter(|v| !v.is_empty())
-            .map(PathBuf::from)
-    };
+    let named = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
     if let Some(dir) = named("DIFFVP_CACHE") {
         return Some(dir);
     }
@@ -46,21 +42,13 @@ pub fn search_places() -> Vec<PathBuf> {
         && let Some(dir) = exe.parent()
     {
         places.push(dir.join(file_name()));
-        let plain = format!(
-            "{}onnxruntime{}",
-            std::env::consts::DLL_PREFIX,
-            std::env::consts::DLL_SUFFIX
-        );
+        let plain = format!("{}onnxruntime{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
         if plain != file_name() {
             places.push(dir.join(plain));
         }
     }
     if let Some(cache) = cache_dir() {
-        places.push(
-            cache
-                .join(format!("onnxruntime-{LIBRARY_VERSION}"))
-                .join(file_name()),
-        );
+        places.push(cache.join(format!("onnxruntime-{LIBRARY_VERSION}")).join(file_name()));
     }
     places
 }
@@ -74,34 +62,22 @@ pub(super) struct Found {
 
 /// Finds the library without loading anything.
 pub(super) fn find(explicit: Option<&Path>) -> Result<Found> {
-    let from_environment = std::env::var_os("ORT_DYLIB_PATH")
-        .filter(|v| !v.is_empty())
-        .map(PathBuf::from);
+    let from_environment = std::env::var_os("ORT_DYLIB_PATH").filter(|v| !v.is_empty()).map(PathBuf::from);
     find_in(explicit, from_environment.as_deref(), &search_places())
 }
 
-fn find_in(
-    explicit: Option<&Path>,
-    from_environment: Option<&Path>,
-    places: &[PathBuf],
-) -> Result<Found> {
+fn find_in(explicit: Option<&Path>, from_environment: Option<&Path>, places: &[PathBuf]) -> Result<Found> {
     let mut searched = Vec::new();
     if let Some(path) = explicit {
-        return named(path, "named by the caller", &mut searched)
-            .ok_or(Error::RuntimeNotFound { searched });
+        return named(path, "named by the caller", &mut searched).ok_or(Error::RuntimeNotFound { searched });
     }
     searched.push("path given by the caller: none".to_owned());
     if let Some(path) = from_environment {
-        return named(path, "ORT_DYLIB_PATH", &mut searched)
-            .ok_or(Error::RuntimeNotFound { searched });
+        return named(path, "ORT_DYLIB_PATH", &mut searched).ok_or(Error::RuntimeNotFound { searched });
     }
     searched.push("ORT_DYLIB_PATH: not set".to_owned());
     for (index, path) in places.iter().enumerate() {
-        let how = if index + 1 == places.len() {
-            "cache folder"
-        } else {
-            "beside the executable"
-        };
+        let how = if index + 1 == places.len() { "cache folder" } else { "beside the executable" };
         if let Some(found) = named(path, how, &mut searched) {
             return Ok(found);
         }
@@ -130,13 +106,9 @@ fn named(path: &Path, how: &'static str, searched: &mut Vec<String>) -> Option<F
 #[cfg(feature = "load-dynamic")]
 pub(super) fn version(path: &Path) -> Result<String> {
     type BaseGetter = unsafe extern "C" fn() -> *const ort::sys::OrtApiBase;
-    let unusable = |detail: String| Error::RuntimeUnusable {
-        path: path.to_path_buf(),
-        detail,
-    };
+    let unusable = |detail: String| Error::RuntimeUnusable { path: path.to_path_buf(), detail };
     // SAFETY: loading runs the library's initialisers; the caller chose this file as the runtime to use.
-    let library = unsafe { libloading::Library::new(path) }
-        .map_err(|e| unusable(format!("not a library: {e}")))?;
+    let library = unsafe { libloading::Library::new(path) }.map_err(|e| unusable(format!("not a library: {e}")))?;
     // SAFETY: the symbol has had this signature since the first release of ONNX Runtime.
     let getter = unsafe { library.get::<BaseGetter>(b"OrtGetApiBase") }
         .map_err(|_| unusable("a library, but not ONNX Runtime (no OrtGetApiBase)".into()))?;
@@ -148,10 +120,7 @@ pub(super) fn version(path: &Path) -> Result<String> {
     // SAFETY: `base` is not null, and the version is a static string of the library, which is still loaded.
     let version = unsafe { std::ffi::CStr::from_ptr(((*base).GetVersionString)()) };
     let version = version.to_string_lossy().into_owned();
-    let minor = version
-        .split('.')
-        .nth(1)
-        .and_then(|m| m.parse::<u32>().ok());
+    let minor = version.split('.').nth(1).and_then(|m| m.parse::<u32>().ok());
     if !version.starts_with("1.") || minor.is_none_or(|m| m < super::OLDEST_MINOR_VERSION) {
         return Err(unusable(format!(
             "its version is {version}, and at least 1.{} is needed (1.x; {LIBRARY_VERSION} is what is tested)",
@@ -174,25 +143,14 @@ mod tests {
         let error = find_in(Some(&missing), None, std::slice::from_ref(&good)).unwrap_err();
         assert!(error.to_string().contains("missing.so"), "{error}");
         assert!(find_in(None, Some(&missing), std::slice::from_ref(&good)).is_err());
-        assert_eq!(
-            find_in(None, None, std::slice::from_ref(&good))
-                .unwrap()
-                .path,
-            good
-        );
+        assert_eq!(find_in(None, None, std::slice::from_ref(&good)).unwrap().path, good);
     }
 
     #[test]
     fn the_error_lists_every_place() {
         let places = [PathBuf::from("/nowhere/a"), PathBuf::from("/nowhere/b")];
         let text = find_in(None, None, &places).unwrap_err().to_string();
-        for part in [
-            "given by the caller",
-            "ORT_DYLIB_PATH",
-            "/nowhere/a",
-            "/nowhere/b",
-            "cargo xtask runtime",
-        ] {
+        for part in ["given by the caller", "ORT_DYLIB_PATH", "/nowhere/a", "/nowhere/b", "cargo xtask runtime"] {
             assert!(text.contains(part), "{part} is not in: {text}");
         }
     }

@@ -18,10 +18,7 @@ pub(super) struct Slot<T> {
 
 impl<T> Slot<T> {
     pub(super) fn new(value: T) -> Self {
-        Slot {
-            value: Mutex::new(Some(value)),
-            returned: Condvar::new(),
-        }
+        Slot { value: Mutex::new(Some(value)), returned: Condvar::new() }
     }
 
     /// Waits for the value.
@@ -30,10 +27,7 @@ impl<T> Slot<T> {
         loop {
             cancel.check()?;
             if let Some(value) = guard.take() {
-                return Ok(Taken {
-                    slot: self,
-                    value: Some(value),
-                });
+                return Ok(Taken { slot: self, value: Some(value) });
             }
             guard = match self.returned.wait_timeout(guard, CANCEL_POLL) {
                 Ok((guard, _)) => guard,

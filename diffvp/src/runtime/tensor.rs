@@ -42,14 +42,9 @@ impl Tensor {
 
     fn new(shape: &[usize], len: usize, data: TensorData) -> Result<Self> {
         if shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)) != Some(len) {
-            return Err(Error::Internal {
-                detail: format!("{len} elements do not fill the shape {shape:?}"),
-            });
+            return Err(Error::Internal { detail: format!("{len} elements do not fill the shape {shape:?}") });
         }
-        Ok(Tensor {
-            shape: shape.to_vec(),
-            data,
-        })
+        Ok(Tensor { shape: shape.to_vec(), data })
     }
 
     /// Sizes of the axes; empty for a scalar.

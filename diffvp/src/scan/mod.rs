@@ -25,11 +25,7 @@ pub struct ScanOptions {
 
 impl Default for ScanOptions {
     fn default() -> Self {
-        ScanOptions {
-            series_instance_uid: None,
-            spacing_mm: None,
-            max_voxels: 1 << 30,
-        }
+        ScanOptions { series_instance_uid: None, spacing_mm: None, max_voxels: 1 << 30 }
     }
 }
 
@@ -41,9 +37,7 @@ impl Scan {
 
     /// As [`Scan::open`], with options.
     pub fn open_with(path: impl AsRef<Path>, _options: &ScanOptions) -> Result<Scan> {
-        Err(Error::NotFound {
-            path: path.as_ref().to_path_buf(),
-        })
+        Err(Error::NotFound { path: path.as_ref().to_path_buf() })
     }
 
     /// The voxels and their grid.

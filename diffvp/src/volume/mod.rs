@@ -43,13 +43,7 @@ impl Volume {
         let geometry = |detail: String| Err(Error::Geometry { detail });
         let count = dims.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
         if count != Some(voxels_hu.len()) || voxels_hu.is_empty() {
-            return geometry(format!(
-                "{} voxels do not fill {} × {} × {}",
-                voxels_hu.len(),
-                dims[0],
-                dims[1],
-                dims[2]
-            ));
+            return geometry(format!("{} voxels do not fill {} × {} × {}", voxels_hu.len(), dims[0], dims[1], dims[2]));
         }
         if !spacing_mm.iter().all(|s| s.is_finite() && *s > 0.0) {
             return geometry(format!("spacing {spacing_mm:?} mm is not positive"));
@@ -72,13 +66,7 @@ impl Volume {
                 detail: format!("{bad} of {} voxels are NaN or infinite", voxels_hu.len()),
             });
         }
-        Ok(Volume {
-            voxels_hu,
-            dims,
-            spacing_mm,
-            origin_mm,
-            direction,
-        })
+        Ok(Volume { voxels_hu, dims, spacing_mm, origin_mm, direction })
     }
 
     /// Voxels in Hounsfield units, `x` fastest, then `y`, then `z`.
@@ -108,10 +96,6 @@ impl Volume {
 
     /// Lowest and highest value in HU.
     pub fn range_hu(&self) -> (f32, f32) {
-        self.voxels_hu
-            .iter()
-            .fold((f32::INFINITY, f32::NEG_INFINITY), |(lo, hi), &v| {
-                (lo.min(v), hi.max(v))
-            })
+        self.voxels_hu.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(lo, hi), &v| (lo.min(v), hi.max(v)))
     }
 }
