@@ -8,11 +8,11 @@ use crate::decode::{Generator, Request, Sampler, TextEvent};
 use crate::engine::Engine;
 use crate::options::{Event, Flow, ReportOptions, Stage};
 use crate::package::Manifest;
-use crate::report::{Draft, Report, Timings};
+use crate::report::{Draft, Parts, Report, Timings};
 use crate::runtime::{Device, SessionOptions};
 use crate::scan::Scan;
 use crate::vision::VolumeTensor;
-use crate::{Error, Result, prompt, runtime};
+use crate::{Error, Result, prompt};
 
 /// Makes reports with one model package. `Send + Sync`: threads may share one and report at the same time.
 ///
@@ -172,7 +172,18 @@ impl Reporter {
         })?;
         timings.decode = clock.lap();
         timings.total = begin.elapsed();
-        draft.finish(scan, &engine, &input, &encoding, &contrast, written, options, reference, &self.options, timings)
+        draft.finish(Parts {
+            scan,
+            engine: &engine,
+            input: &input,
+            encoding: &encoding,
+            contrast,
+            written,
+            options,
+            session: &self.options,
+            reference,
+            timings,
+        })
     }
 
     fn engine(&self) -> Arc<Engine> {
