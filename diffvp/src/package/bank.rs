@@ -113,11 +113,14 @@ impl ReferenceBank {
         Ok(ReferenceBank { tokens, shape: expected, ids, encoder_sha256 })
     }
 
-    /// Iʳ of one reference, `[n, d]`, `d` fastest; `None` where there is no such reference.
-    pub fn tokens(&self, reference: usize) -> Option<&[f32]> {
+    /// Iʳ of one reference, `[n, d]`, `d` fastest.
+    ///
+    /// # Panics
+    /// Where `reference` is not below [`ReferenceBank::len`].
+    pub fn tokens(&self, reference: usize) -> &[f32] {
+        assert!(reference < self.len(), "reference {reference} of {}", self.len());
         let size = self.shape[1] * self.shape[2];
-        let start = reference.checked_mul(size)?;
-        self.tokens.get(start..start.checked_add(size)?)
+        &self.tokens[reference * size..][..size]
     }
 
     /// Names of the references, in order.
@@ -215,9 +218,8 @@ mod tests {
             let bank = ReferenceBank::parse(&bytes, "b", [r, n, d]).unwrap();
             prop_assert_eq!(bank.ids(), &ids(r)[..]);
             for i in 0..r {
-                prop_assert_eq!(bank.tokens(i).unwrap(), &tokens[i * n * d..(i + 1) * n * d]);
+                prop_assert_eq!(bank.tokens(i), &tokens[i * n * d..(i + 1) * n * d]);
             }
-            prop_assert!(bank.tokens(r).is_none() && bank.tokens(usize::MAX).is_none());
         }
 
         #[test]

@@ -24,8 +24,6 @@ pub use read::MAX_MANIFEST_BYTES;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use tokenizers::Tokenizer;
-
 use crate::{Result, Warning, WarningCode};
 
 /// A verified model package.
@@ -34,7 +32,6 @@ pub struct Package {
     manifest: Manifest,
     sha256: String,
     bank: ReferenceBank,
-    tokenizer: Tokenizer,
     warnings: Vec<Warning>,
 }
 
@@ -62,10 +59,10 @@ impl Package {
             unknown_warning(&unknown).into_iter().chain(files::unlisted_warning(folder, &manifest)).collect();
         files::verify(folder, &manifest)?;
         let bank = files::open_bank(folder, &manifest)?;
-        let tokenizer = tokenizer::open(folder, &manifest)?;
+        tokenizer::check(folder, &manifest)?;
         files::check_graphs(folder, &manifest)?;
         let sha256 = crate::files::sha256(&bytes);
-        Ok(Package { folder: folder.to_path_buf(), manifest, sha256, bank, tokenizer, warnings })
+        Ok(Package { folder: folder.to_path_buf(), manifest, sha256, bank, warnings })
     }
 
     /// Checks again that manifest and files on disk are those that were opened.
@@ -98,9 +95,9 @@ impl Package {
         &self.folder
     }
 
-    /// Path of a file that the manifest lists; see [`names`].
-    pub fn path(&self, file: &str) -> Option<PathBuf> {
-        self.manifest.files.contains_key(file).then(|| self.folder.join(file))
+    /// Path of a file of the package, by its name; see [`names`].
+    pub fn path(&self, file: &str) -> PathBuf {
+        self.folder.join(file)
     }
 
     /// The bank of normal references.
@@ -112,11 +109,6 @@ impl Package {
     pub fn warnings(&self) -> &[Warning] {
         &self.warnings
     }
-
-    /// The decoder's tokenizer.
-    pub(crate) fn tokenizer(&self) -> &Tokenizer {
-        &self.tokenizer
-    }
 }
 
 impl fmt::Debug for Package {
@@ -126,7 +118,6 @@ impl fmt::Debug for Package {
             .field("model", &self.manifest.model)
             .field("sha256", &self.sha256)
             .field("references", &self.bank.len())
-            .field("vocabulary", &self.tokenizer().get_vocab_size(true))
             .field("warnings", &self.warnings)
             .finish_non_exhaustive()
     }

@@ -25,10 +25,8 @@ fn a_valid_package_opens() {
     assert_eq!(package.sha256(), crate::files::sha256(&fs::read(fixture.path(names::MANIFEST)).unwrap()));
     assert_eq!(package.bank().shape(), BANK_SHAPE);
     assert_eq!(package.bank().ids(), ["normal-0", "normal-1"]);
-    assert_eq!(package.bank().tokens(1).unwrap()[0], 12.0 / 8.0);
-    assert_eq!(package.path(names::DECODER), Some(fixture.path(names::DECODER)));
-    assert_eq!(package.path("../other"), None);
-    assert_eq!(package.tokenizer().token_to_id("report"), Some(5));
+    assert_eq!(package.bank().tokens(1)[0], 12.0 / 8.0);
+    assert_eq!(package.path(names::DECODER), fixture.path(names::DECODER));
     assert!(package.warnings().is_empty(), "{:?}", package.warnings());
     package.verify().unwrap();
     assert!(format!("{package:?}").contains("fixture"));

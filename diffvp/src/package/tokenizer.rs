@@ -11,8 +11,8 @@ use crate::{Error, Result};
 
 const MAX_BYTES: u64 = 256 << 20;
 
-/// Loads `tokenizer.json`; its ids must fit the decoder, and the fixed part of the prompt must leave room.
-pub(super) fn open(folder: &Path, manifest: &Manifest) -> Result<Tokenizer> {
+/// Loads `tokenizer.json` for a trial: its ids must fit the decoder, and the fixed part of the prompt must leave room.
+pub(super) fn check(folder: &Path, manifest: &Manifest) -> Result<()> {
     let content = |detail: String| Error::PackageContent { file: names::TOKENIZER.into(), detail };
     let path = folder.join(names::TOKENIZER);
     let found = manifest.files[names::TOKENIZER].bytes;
@@ -53,5 +53,5 @@ pub(super) fn open(folder: &Path, manifest: &Manifest) -> Result<Tokenizer> {
         let detail = format!("the prompt takes at least {positions} of the decoder's {context} positions");
         return Err(Error::Manifest { detail });
     }
-    Ok(tokenizer)
+    Ok(())
 }
