@@ -5,6 +5,7 @@ mod prompt;
 mod warning;
 
 pub mod decode;
+pub mod files;
 pub mod package;
 pub mod report;
 pub mod runtime;
