@@ -102,7 +102,9 @@ pub enum Error {
         detail: String,
     },
     /// The package was made for another version of the format.
-    #[error("package format version {found} cannot be read by this diffvp, which reads up to {supported}: update diffvp, or export the package again")]
+    #[error(
+        "package format version {found} cannot be read by this diffvp, which reads up to {supported}: update diffvp, or export the package again"
+    )]
     PackageVersion {
         /// Version found.
         found: u32,

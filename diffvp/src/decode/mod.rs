@@ -1,1 +1,16 @@
-//! (room)
+//! X_in → token ids → text: embedding, sampling, and the loop that writes a report.
+//!
+//! The order of the work: [`TextCodec`] turns text into ids, [`Embedding`] turns ids into rows that the decoder
+//! takes, `generate` runs the decoder over its KV cache, [`Sampler`] picks each token.
+
+mod embedding;
+mod generate;
+mod sampling;
+mod text;
+
+pub(crate) use embedding::Embedding;
+pub use generate::StopReason;
+pub(crate) use generate::{Generated, Generator, Request, SectionText, TextEvent};
+pub(crate) use sampling::Sampler;
+pub use sampling::Sampling;
+pub(crate) use text::TextCodec;

@@ -1,10 +1,16 @@
 //! `manifest.json`: what a model package says of itself. The format is specified in `docs/model-package.md`.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::files::{read_error, sha256_file};
 use crate::volume::Preprocessing;
+use crate::{Error, Result};
+
+/// What [`Manifest::format`] always is.
+pub const FORMAT: &str = "diffvp-package";
 
 /// Newest package format that this crate reads, and the one that the exporter writes.
 pub const FORMAT_VERSION: u32 = 1;
@@ -15,7 +21,7 @@ pub const SUPPORTED_FEATURES: &[&str] = &["guided_sections", "int4_weights"];
 /// The whole manifest. Every size, threshold, window and template of a model is here, none is in code.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// Always `"diffvp-package"`.
+    /// Always [`FORMAT`].
     pub format: String,
     /// See [`FORMAT_VERSION`].
     pub format_version: u32,
@@ -26,7 +32,7 @@ pub struct Manifest {
     pub model: ModelIdentity,
     /// What the model may be used for.
     pub intended_use: IntendedUse,
-    /// Every file of the package but the manifest: name → size and hash.
+    /// Every file of the package but the manifest: name, with `/` before a file in a folder → size and hash.
     pub files: BTreeMap<String, FileEntry>,
     /// How volumes are prepared for `encoder.onnx` and `classifier.onnx`.
     pub preprocessing: Preprocessing,
@@ -76,6 +82,19 @@ pub struct IntendedUse {
     pub statement: String,
 }
 
+impl Manifest {
+    /// The bytes of `manifest.json`: indented JSON with a final line feed, the same for the same manifest.
+    ///
+    /// # Errors
+    /// [`Error::Manifest`] for numbers that JSON cannot hold.
+    pub fn to_json(&self) -> Result<Vec<u8>> {
+        let mut bytes =
+            serde_json::to_vec_pretty(self).map_err(|error| Error::Manifest { detail: error.to_string() })?;
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+}
+
 /// Size and hash of a packaged file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileEntry {
@@ -83,6 +102,18 @@ pub struct FileEntry {
     pub bytes: u64,
     /// SHA-256 in lower-case hexadecimal.
     pub sha256: String,
+}
+
+impl FileEntry {
+    /// Size and hash of a file as it is on disk.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] and [`Error::Read`].
+    pub fn of(path: impl AsRef<Path>) -> Result<FileEntry> {
+        let path = path.as_ref();
+        let metadata = std::fs::metadata(path).map_err(|source| read_error(path, source))?;
+        Ok(FileEntry { bytes: metadata.len(), sha256: sha256_file(path)? })
+    }
 }
 
 /// Sizes of the vision graphs.

@@ -1,1 +1,38 @@
-//! (room)
+//! ONNX Runtime: finding the library, keeping it silent, running graphs.
+//!
+//! This is the only room that imports `ort`; nothing of `ort` appears in a public signature.
+//!
+//! # Where the library is looked for
+//! In this order, and the first that is named decides:
+//! 1. the path given in [`SessionOptions::library`] (or [`crate::ReporterBuilder::library`]),
+//! 2. the environment variable `ORT_DYLIB_PATH`,
+//! 3. beside the running executable,
+//! 4. the cache folder that `cargo xtask runtime` fills (see [`cache_dir`]).
+//!
+//! A path named by 1 or 2 that does not work is an error; the search does not go on behind the caller's back.
+//!
+//! # Telemetry
+//! Official builds of ONNX Runtime since 1.29 start an uploader when the environment is created. This crate
+//! sets `ORT_DISABLE_TELEMETRY=1` before the library is loaded and disables telemetry events on the
+//! environment; see [`telemetry_state`].
+
+mod cancel;
+mod decoder_session;
+mod device;
+mod environment;
+mod graph;
+mod library;
+mod pool;
+mod tensor;
+
+pub use cancel::CancelToken;
+pub(crate) use decoder_session::{DecoderSession, KvCache, LogitRows};
+pub use device::Device;
+pub use environment::{RuntimeInfo, info, telemetry_state};
+pub(crate) use graph::ExpectedPort;
+pub use graph::{Graph, Port, SessionOptions};
+pub use library::{LIBRARY_VERSION, cache_dir, search_places};
+pub use tensor::{Tensor, TensorData};
+
+/// Oldest minor version of ONNX Runtime (1.x) whose interface this crate uses.
+pub const OLDEST_MINOR_VERSION: u32 = ort::MINOR_VERSION;

@@ -1,0 +1,34 @@
+//! Token ids → rows that the decoder takes.
+
+use std::path::Path;
+
+use crate::runtime::{CancelToken, Graph, SessionOptions, Tensor};
+use crate::{Error, Result};
+
+/// `embedding.onnx`.
+pub(crate) struct Embedding {
+    graph: Graph,
+}
+
+impl Embedding {
+    /// Loads the graph and checks its ports against the manifest's sizes.
+    pub(crate) fn open(path: &Path, hidden_size: usize, options: &SessionOptions) -> Result<Self> {
+        let graph = Graph::open(path, options)?;
+        graph.expect(&[("token_ids", &[None, None])], &[("embeddings", &[None, None, Some(hidden_size)])])?;
+        Ok(Embedding { graph })
+    }
+
+    /// Embeddings `[ids.len(), d_llm]`.
+    pub(crate) fn embed(&self, ids: &[u32], cancel: &CancelToken) -> Result<Vec<f32>> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let tensor = Tensor::i64(&[1, ids.len()], ids.iter().map(|&id| i64::from(id)).collect())?;
+        let outputs = self.graph.run(&[("token_ids", &tensor)], cancel)?;
+        outputs
+            .into_iter()
+            .next()
+            .and_then(Tensor::into_f32)
+            .ok_or_else(|| Error::Inference { graph: "embedding".into(), detail: "no float output".into() })
+    }
+}

@@ -1,0 +1,184 @@
+//! The decoder graph with its KV cache bound in place.
+//!
+//! Past and present of every layer are bound to the same buffer, so a step appends to the cache without
+//! copying it (`GroupQueryAttention` calls this a shared past-present buffer).
+
+use std::path::Path;
+use std::sync::Arc;
+
+use ort::memory::Allocator;
+use ort::session::IoBinding;
+use ort::session::{RunOptions, Session};
+use ort::value::Tensor;
+
+use super::graph::{Spinning, check_ports, file_name, open_session, ports};
+use super::pool::Slot;
+use super::{CancelToken, SessionOptions};
+use crate::package::manifest::DecoderSizes;
+use crate::{Error, Result};
+
+/// `decoder.onnx`, shared by all reports; each report has its own [`KvCache`].
+pub(crate) struct DecoderSession {
+    name: String,
+    session: Slot<Session>,
+    sizes: DecoderSizes,
+}
+
+/// Keys and values of the positions that a report has used so far.
+pub(crate) struct KvCache {
+    binding: IoBinding,
+    // The binding refers to these buffers by address: they live as long as it does.
+    _buffers: Vec<Tensor<f32>>,
+    capacity: usize,
+    length: usize,
+}
+
+/// Which rows of the logits a forward pass returns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogitRows {
+    /// Only the last: what decoding needs.
+    Last,
+    /// One for each position: what checking a draft needs.
+    All,
+}
+
+impl DecoderSession {
+    /// Loads the decoder and checks its ports against the manifest's sizes.
+    pub(crate) fn open(path: &Path, sizes: &DecoderSizes, options: &SessionOptions) -> Result<Self> {
+        let session = open_session(path, options, Spinning::On)?;
+        let name = file_name(path);
+        let (inputs, outputs) = (ports(session.inputs()), ports(session.outputs()));
+        let cache = [None, Some(sizes.key_value_heads), None, Some(sizes.head_dim)];
+        check_ports(
+            &name,
+            "input",
+            &inputs,
+            &[
+                ("inputs_embeds", &[None, None, Some(sizes.hidden_size)]),
+                ("seqlens_k", &[None]),
+                ("total_sequence_length", &[]),
+                ("logits_from", &[Some(1)]),
+            ],
+        )?;
+        check_ports(&name, "output", &outputs, &[("logits", &[None, None, Some(sizes.vocab_size)])])?;
+        for layer in 0..sizes.layers {
+            for part in ["key", "value"] {
+                check_ports(&name, "input", &inputs, &[(&past_name(layer, part), &cache)])?;
+                check_ports(&name, "output", &outputs, &[(&present_name(layer, part), &cache)])?;
+            }
+        }
+        if inputs.len() != 4 + 2 * sizes.layers {
+            let detail =
+                format!("it has {} inputs, and {} layers make {}", inputs.len(), sizes.layers, 4 + 2 * sizes.layers);
+            return Err(Error::PackageContent { file: name, detail });
+        }
+        Ok(DecoderSession { name, session: Slot::new(session), sizes: sizes.clone() })
+    }
+
+    /// Sizes of the decoder.
+    pub(crate) fn sizes(&self) -> &DecoderSizes {
+        &self.sizes
+    }
+
+    /// An empty cache for `capacity` positions.
+    pub(crate) fn new_cache(&self, capacity: usize, cancel: &CancelToken) -> Result<KvCache> {
+        let failed = |e| self.failed(e);
+        let session = self.session.take(cancel)?;
+        let mut binding = session.create_binding().map_err(failed)?;
+        let mut buffers = Vec::with_capacity(2 * self.sizes.layers);
+        for layer in 0..self.sizes.layers {
+            for part in ["key", "value"] {
+                let shape = [1, self.sizes.key_value_heads, capacity, self.sizes.head_dim];
+                let mut buffer = Tensor::<f32>::new(&Allocator::default(), shape).map_err(failed)?;
+                // Fresh memory may hold NaN, and masked attention multiplies it by zero, which stays NaN.
+                buffer.try_extract_tensor_mut::<f32>().map_err(failed)?.1.fill(0.0);
+                binding.bind_input(past_name(layer, part), &buffer).map_err(failed)?;
+                binding.bind_output(present_name(layer, part), &mut buffer).map_err(failed)?;
+                buffers.push(buffer);
+            }
+        }
+        Ok(KvCache { binding, _buffers: buffers, capacity, length: 0 })
+    }
+
+    /// Runs `rows` new positions, given as embeddings `[rows, d_llm]`, appends them to the cache, and returns
+    /// logits `[1, vocab]` or `[rows, vocab]`.
+    ///
+    /// # Errors
+    /// [`Error::ContextFull`] where the cache has no room; the cache is unchanged by any error but
+    /// [`Error::Inference`] and [`Error::Cancelled`], after which it must not be used.
+    pub(crate) fn forward(
+        &self,
+        cache: &mut KvCache,
+        embeddings: Vec<f32>,
+        rows: LogitRows,
+        cancel: &CancelToken,
+    ) -> Result<Vec<f32>> {
+        let failed = |e| self.failed(e);
+        let count = embeddings.len() / self.sizes.hidden_size;
+        if count == 0 || embeddings.len() != count * self.sizes.hidden_size {
+            return Err(Error::Internal { detail: format!("{} values are not rows of embeddings", embeddings.len()) });
+        }
+        let total = cache.length + count;
+        if total > cache.capacity {
+            return Err(Error::ContextFull { prompt: total, context: cache.capacity });
+        }
+        // Contexts are a few thousand positions; the manifest's check keeps them far below 2³¹.
+        let total_i32 = i32::try_from(total).map_err(|e| Error::Internal { detail: e.to_string() })?;
+        let out_rows = if rows == LogitRows::Last { 1 } else { count };
+        let binding = &mut cache.binding;
+        let embeds = Tensor::from_array(([1, count, self.sizes.hidden_size], embeddings)).map_err(failed)?;
+        binding.bind_input("inputs_embeds", &embeds).map_err(failed)?;
+        let seqlens = Tensor::from_array(([1usize], vec![total_i32 - 1])).map_err(failed)?;
+        binding.bind_input("seqlens_k", &seqlens).map_err(failed)?;
+        let scalar: [usize; 0] = [];
+        let length = Tensor::from_array((scalar, vec![total_i32])).map_err(failed)?;
+        binding.bind_input("total_sequence_length", &length).map_err(failed)?;
+        let from =
+            Tensor::from_array(([1usize], vec![if rows == LogitRows::Last { -1i64 } else { 0 }])).map_err(failed)?;
+        binding.bind_input("logits_from", &from).map_err(failed)?;
+        let shape = [1, out_rows, self.sizes.vocab_size];
+        let mut logits = Tensor::<f32>::new(&Allocator::default(), shape).map_err(failed)?;
+        binding.bind_output("logits", &mut logits).map_err(failed)?;
+
+        let run = Arc::new(RunOptions::new().map_err(failed)?);
+        let mut session = self.session.take(cancel)?;
+        cancel.watch(&run)?;
+        session.run_binding_with_options(binding, &run).map_err(|error| match cancel.check() {
+            Err(cancelled) => cancelled,
+            Ok(()) => self.failed(error),
+        })?;
+        drop(session);
+        cache.length = total;
+        let (_, values) = logits.try_extract_tensor::<f32>().map_err(failed)?;
+        Ok(values.to_vec())
+    }
+
+    fn failed(&self, error: ort::Error) -> Error {
+        Error::Inference { graph: self.name.clone(), detail: error.to_string() }
+    }
+}
+
+impl KvCache {
+    /// Positions used.
+    pub(crate) fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Positions left.
+    pub(crate) fn room(&self) -> usize {
+        self.capacity - self.length
+    }
+
+    /// Forgets the positions from `length` on: what follows overwrites them.
+    pub(crate) fn truncate(&mut self, length: usize) {
+        self.length = self.length.min(length);
+    }
+}
+
+fn past_name(layer: usize, part: &str) -> String {
+    format!("past_key_values.{layer}.{part}")
+}
+
+fn present_name(layer: usize, part: &str) -> String {
+    format!("present.{layer}.{part}")
+}

@@ -1,0 +1,133 @@
+//! Where each frame lies: from the top level of a classic file, or from the functional groups of an
+//! enhanced one (PS3.3, C.7.6.16).
+
+use super::element::{Element, elements, items};
+use super::values;
+use crate::{Error, Result};
+
+/// Position, orientation, spacing and rescale of one frame.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) struct Plane {
+    /// ImagePositionPatient: centre of the first pixel, LPS, mm.
+    pub position_mm: Option<[f64; 3]>,
+    /// ImageOrientationPatient: direction of a row, then of a column.
+    pub orientation: Option<[f64; 6]>,
+    /// PixelSpacing: between rows (y), then between columns (x), in mm.
+    pub spacing_mm: Option<[f64; 2]>,
+    /// RescaleSlope.
+    pub slope: Option<f64>,
+    /// RescaleIntercept.
+    pub intercept: Option<f64>,
+}
+
+impl Plane {
+    /// Takes the element if it is one of the plane's.
+    pub(super) fn take(&mut self, e: &Element) {
+        match e.tag {
+            0x0020_0032 => self.position_mm = values::decimals(e),
+            0x0020_0037 => self.orientation = values::decimals(e),
+            0x0028_0030 => self.spacing_mm = values::decimals(e),
+            0x0028_1052 => self.intercept = values::decimal(e),
+            0x0028_1053 => self.slope = values::decimal(e),
+            _ => {}
+        }
+    }
+
+    fn or(self, fallback: &Plane) -> Plane {
+        Plane {
+            position_mm: self.position_mm.or(fallback.position_mm),
+            orientation: self.orientation.or(fallback.orientation),
+            spacing_mm: self.spacing_mm.or(fallback.spacing_mm),
+            slope: self.slope.or(fallback.slope),
+            intercept: self.intercept.or(fallback.intercept),
+        }
+    }
+}
+
+/// The functional groups of a file.
+#[derive(Debug, Default)]
+pub(super) struct Groups {
+    shared: Group,
+    per_frame: Vec<Group>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Group {
+    plane: Plane,
+    thickness_mm: Option<f64>,
+    not_hu: bool,
+}
+
+impl Group {
+    /// Reads the macros of one item: pixel measures, plane position and orientation, pixel value transformation.
+    fn read(item: &[u8], sequence: &Element) -> Result<Group> {
+        let mut group = Group::default();
+        for part in elements(item, sequence.encoding)? {
+            if !matches!(part.tag, 0x0028_9110 | 0x0020_9113 | 0x0020_9116 | 0x0028_9145) {
+                continue;
+            }
+            for inner in items(part.value, part.encoding)? {
+                for e in elements(inner, part.encoding)? {
+                    match e.tag {
+                        0x0018_0050 => group.thickness_mm = values::decimal(&e).filter(|t| *t > 0.0),
+                        0x0028_1054 => {
+                            group.not_hu = values::is_present(&e)
+                                && !values::has_code(&e, "HU")
+                                && !values::has_code(&e, "US");
+                        }
+                        _ => group.plane.take(&e),
+                    }
+                }
+            }
+        }
+        Ok(group)
+    }
+}
+
+impl Groups {
+    /// SharedFunctionalGroupsSequence.
+    pub(super) fn take_shared(&mut self, sequence: &Element) -> Result<()> {
+        if let Some(item) = items(sequence.value, sequence.encoding)?.first() {
+            self.shared = Group::read(item, sequence)?;
+        }
+        Ok(())
+    }
+
+    /// PerFrameFunctionalGroupsSequence.
+    pub(super) fn take_per_frame(&mut self, sequence: &Element, limit: usize) -> Result<()> {
+        let items = items(sequence.value, sequence.encoding)?;
+        if items.len() > limit {
+            return Err(Error::LimitExceeded {
+                what: "number of frames of a file".into(),
+                found: items.len() as u64,
+                limit: limit as u64,
+            });
+        }
+        self.per_frame = items.iter().map(|item| Group::read(item, sequence)).collect::<Result<_>>()?;
+        Ok(())
+    }
+
+    /// The planes of all frames; what the groups do not say comes from the top level.
+    pub(super) fn planes(&self, top: &Plane, frames: usize) -> Result<Vec<Plane>> {
+        if !self.per_frame.is_empty() && self.per_frame.len() != frames {
+            return Err(Error::Corrupt {
+                detail: format!("{} frames are described and {frames} announced", self.per_frame.len()),
+            });
+        }
+        let shared = self.shared.plane.or(top);
+        Ok(match self.per_frame.is_empty() {
+            true => vec![shared; frames],
+            false => self.per_frame.iter().map(|group| group.plane.or(&shared)).collect(),
+        })
+    }
+
+    /// SliceThickness of the shared group or of the first frame.
+    pub(super) fn thickness_mm(&self) -> Option<f64> {
+        self.shared.thickness_mm.or(self.per_frame.first()?.thickness_mm)
+    }
+
+    /// Whether a frame's rescale type is something else than Hounsfield units.
+    pub(super) fn not_hu(&self) -> bool {
+        self.shared.not_hu || self.per_frame.iter().any(|group| group.not_hu)
+    }
+}

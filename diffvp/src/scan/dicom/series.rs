@@ -1,0 +1,190 @@
+//! Which slices belong together, and which of the stacks is the one to report.
+//!
+//! The score of a stack is a sum; the weights put coverage first, then thin slices, then the kernel:
+//!
+//! | points | for |
+//! |---|---|
+//! | 0 … 100 | extent along the normal, full from 250 mm on |
+//! | 0 … 40 | distance between slices, full up to 1.5 mm, none from 7.5 mm on |
+//! | 20, 10, 0 | a soft, unknown or sharp kernel |
+//! | 20 | original, not derived pixels |
+
+use std::collections::HashMap;
+
+use super::file::FileHeader;
+use super::frames::Plane;
+use super::kernel::{KernelClass, class};
+use super::pixels;
+use super::stack::{Stack, axes, stack};
+use crate::scan::{Orientation, SeriesSummary};
+use crate::{Error, Result};
+
+/// A frame of a file: indices into the list of headers and into its frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Slice {
+    pub file: usize,
+    pub frame: usize,
+}
+
+/// Slices of one series with one direction, size and pixel spacing.
+#[derive(Debug)]
+pub(super) struct Candidate {
+    pub slices: Vec<Slice>,
+    pub summary: SeriesSummary,
+    /// The stack, or why there is none.
+    pub outcome: Result<Stack>,
+}
+
+/// Stacks of one series that are told apart before it is taken to be something else than a CT.
+const MAX_STACKS: usize = 256;
+
+/// Groups all frames into candidates, best first.
+///
+/// # Errors
+/// [`Error::LimitExceeded`] for a series of more than 256 directions and sizes.
+pub(super) fn candidates(headers: &[FileHeader]) -> Result<Vec<Candidate>> {
+    let mut by_uid: HashMap<Option<&str>, usize> = HashMap::new();
+    let mut series: Vec<Vec<Vec<Slice>>> = Vec::new();
+    for (file, header) in headers.iter().enumerate() {
+        let next = series.len();
+        let place = *by_uid.entry(header.series_uid.as_deref()).or_insert(next);
+        if place == next {
+            series.push(Vec::new());
+        }
+        let stacks = &mut series[place];
+        for (frame, plane) in header.planes.iter().enumerate() {
+            let slice = Slice { file, frame };
+            let fits = |other: &Vec<Slice>| together(header, plane, headers, other[0]);
+            // Neighbouring frames nearly always belong to the stack that was extended last.
+            match stacks.iter().rposition(fits) {
+                Some(found) => stacks[found].push(slice),
+                None => stacks.push(vec![slice]),
+            }
+        }
+        if stacks.len() > MAX_STACKS {
+            return Err(Error::LimitExceeded {
+                what: "number of directions and sizes in one series".into(),
+                found: stacks.len() as u64,
+                limit: MAX_STACKS as u64,
+            });
+        }
+    }
+    let mut found: Vec<Candidate> = series.into_iter().flatten().map(|slices| candidate(headers, slices)).collect();
+    found.sort_by(|a, b| {
+        let key = |c: &Candidate| (c.outcome.is_ok(), c.summary.score);
+        key(b).partial_cmp(&key(a)).unwrap_or(std::cmp::Ordering::Equal)
+    });
+    Ok(found)
+}
+
+fn together(header: &FileHeader, plane: &Plane, headers: &[FileHeader], other: Slice) -> bool {
+    let (other_header, other_plane) = (&headers[other.file], &headers[other.file].planes[other.frame]);
+    fn near<const N: usize>(a: Option<[f64; N]>, b: Option<[f64; N]>, tolerance: f64) -> bool {
+        match (a, b) {
+            (Some(a), Some(b)) => a.iter().zip(b).all(|(a, b)| (a - b).abs() <= tolerance),
+            (a, b) => a.is_none() && b.is_none(),
+        }
+    }
+    (header.format.rows, header.format.columns) == (other_header.format.rows, other_header.format.columns)
+        && header.localizer == other_header.localizer
+        && header.modality == other_header.modality
+        && near(plane.orientation, other_plane.orientation, 1e-3)
+        && near(plane.spacing_mm, other_plane.spacing_mm, 1e-4)
+}
+
+fn candidate(headers: &[FileHeader], slices: Vec<Slice>) -> Candidate {
+    let header = &headers[slices[0].file];
+    let planes: Vec<Plane> = slices.iter().map(|s| headers[s.file].planes[s.frame]).collect();
+    let orientation = orientation(&planes[0]);
+    let outcome = usable(headers, &slices, orientation).and_then(|()| stack(&planes));
+    let stacked = outcome.as_ref().ok();
+    let spacing_mm = stacked.map(|s| s.spacing_mm);
+    let coverage_mm = stacked.map(|s| s.spacing_mm[2] * s.slices.len() as f64);
+    let summary = SeriesSummary {
+        series_instance_uid: header.series_uid.clone(),
+        modality: header.modality.map(str::to_string),
+        slices: slices.len(),
+        slice_size: [header.format.columns as usize, header.format.rows as usize],
+        spacing_mm,
+        thickness_mm: header.thickness_mm,
+        coverage_mm,
+        kernel: header.kernel.clone(),
+        orientation,
+        score: score(header, spacing_mm, coverage_mm),
+        chosen: false,
+        refused: outcome.as_ref().err().map(Error::to_string),
+    };
+    Candidate { slices, summary, outcome }
+}
+
+/// Whether the series can be a CT volume at all, by its headers.
+fn usable(headers: &[FileHeader], slices: &[Slice], orientation: Orientation) -> Result<()> {
+    let header = &headers[slices[0].file];
+    match header.modality {
+        Some("CT") => {}
+        Some(other) => return Err(Error::Unsupported { detail: format!("modality {other}, not CT") }),
+        None if header.has_modality => {
+            return Err(Error::Unsupported { detail: "a modality that is not CT".into() });
+        }
+        None if header.foreign_class => {
+            return Err(Error::Unsupported { detail: "no modality, and a kind of image that is not CT".into() });
+        }
+        None => {}
+    }
+    if header.localizer {
+        return Err(Error::NotAVolume { detail: "a localizer (scout view)".into() });
+    }
+    if headers_of(headers, slices).any(|h| h.not_hu) {
+        return Err(Error::Unsupported { detail: "values in another unit than Hounsfield".into() });
+    }
+    for (position, slice) in slices.iter().enumerate() {
+        if slice.frame == 0 {
+            pixels::check_format(&headers[slice.file]).map_err(|error| in_file(error, position, slices.len()))?;
+        }
+    }
+    match orientation {
+        Orientation::Coronal | Orientation::Sagittal => Err(Error::Geometry {
+            detail: format!("{orientation:?} slices: a reformatted series; axial slices are needed").to_lowercase(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn headers_of<'a>(headers: &'a [FileHeader], slices: &'a [Slice]) -> impl Iterator<Item = &'a FileHeader> {
+    slices.iter().filter(|s| s.frame == 0).map(|s| &headers[s.file])
+}
+
+/// Names the slice in an error, by its position in the sorted listing of the series.
+pub(super) fn in_file(error: Error, position: usize, count: usize) -> Error {
+    let place = |detail: String| format!("file {} of {count} of the series: {detail}", position + 1);
+    match error {
+        Error::Corrupt { detail } => Error::Corrupt { detail: place(detail) },
+        Error::Unsupported { detail } => Error::Unsupported { detail: place(detail) },
+        Error::Geometry { detail } => Error::Geometry { detail: place(detail) },
+        other => other,
+    }
+}
+
+fn orientation(plane: &Plane) -> Orientation {
+    let Some(Ok([_, _, normal])) = plane.orientation.as_ref().map(axes) else { return Orientation::Unknown };
+    let [x, y, z] = normal.map(f64::abs);
+    if z >= std::f64::consts::FRAC_1_SQRT_2 {
+        Orientation::Axial
+    } else if y >= x {
+        Orientation::Coronal
+    } else {
+        Orientation::Sagittal
+    }
+}
+
+fn score(header: &FileHeader, spacing_mm: Option<[f64; 3]>, coverage_mm: Option<f64>) -> f64 {
+    let coverage = 100.0 * (coverage_mm.unwrap_or(0.0) / 250.0).min(1.0);
+    let thin = spacing_mm.map_or(0.0, |s| 40.0 * (1.0 - ((s[2] / 1.5).ln() / 5f64.ln()).clamp(0.0, 1.0)));
+    let kernel = match header.kernel.as_deref().and_then(class) {
+        Some(KernelClass::Soft) => 20.0,
+        None => 10.0,
+        Some(KernelClass::Sharp) => 0.0,
+    };
+    let original = if header.derived { 0.0 } else { 20.0 };
+    ((coverage + thin + kernel + original) * 10.0).round() / 10.0
+}

@@ -1,0 +1,34 @@
+//! A prepared volume in the form that graphs take.
+
+use crate::package::manifest::VisionSizes;
+use crate::runtime::Tensor;
+use crate::volume::{GridMap, ModelInput};
+use crate::{Error, Result};
+
+/// A prepared volume `[1, channels, slices, rows, columns]`, shared by encoder and classifier.
+#[derive(Debug, Clone)]
+pub struct VolumeTensor {
+    pub(super) tensor: Tensor,
+    grid: GridMap,
+}
+
+impl VolumeTensor {
+    /// Takes over a prepared volume.
+    ///
+    /// # Errors
+    /// [`Error::Manifest`] where the preprocessing does not end in the size that the graphs take.
+    pub fn new(input: ModelInput, sizes: &VisionSizes) -> Result<Self> {
+        if input.shape != sizes.input {
+            return Err(Error::Manifest {
+                detail: format!("preprocessing ends in {:?}, and vision.input is {:?}", input.shape, sizes.input),
+            });
+        }
+        let [c, s, h, w] = input.shape;
+        Ok(VolumeTensor { tensor: Tensor::f32(&[1, c, s, h, w], input.values)?, grid: input.grid })
+    }
+
+    /// Where each voxel of the scan lies in the input.
+    pub fn grid(&self) -> &GridMap {
+        &self.grid
+    }
+}
