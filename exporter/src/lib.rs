@@ -1,11 +1,13 @@
 //! Named weights and a config to ONNX graphs and diffvp model packages.
 
-pub mod atomic;
+mod atomic;
 pub mod config;
 mod error;
 pub mod graphs;
 pub mod onnx;
+pub mod package;
 pub mod quantize;
+pub mod tokenizer;
 pub mod weights;
 
 pub use config::ModelConfig;

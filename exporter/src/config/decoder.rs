@@ -68,7 +68,8 @@ impl LlamaConfig {
         in_range("decoder.attention_heads", self.attention_heads, 1, 512)?;
         in_range("decoder.key_value_heads", self.key_value_heads, 1, self.attention_heads)?;
         if !self.attention_heads.is_multiple_of(self.key_value_heads) {
-            let detail = format!("is {}, which does not divide {} query heads", self.key_value_heads, self.attention_heads);
+            let detail =
+                format!("is {}, which does not divide {} query heads", self.key_value_heads, self.attention_heads);
             return Err(Error::config("decoder.key_value_heads", detail));
         }
         in_range("decoder.head_dim", self.head_dim, 16, 512)?;

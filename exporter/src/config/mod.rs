@@ -72,12 +72,14 @@ impl ModelConfig {
         self.decoder.validate()?;
         if self.classifier.backbone.in_channels != self.encoder.in_channels {
             let found = self.classifier.backbone.in_channels;
-            let detail = format!("is {found}, but the encoder takes {} and both get the same volume", self.encoder.in_channels);
+            let detail =
+                format!("is {found}, but the encoder takes {} and both get the same volume", self.encoder.in_channels);
             return Err(Error::config("classifier.backbone.in_channels", detail));
         }
         let prompt = self.difference.prefix_tokens + self.resampler.tokens;
         if prompt >= self.decoder.context_length {
-            let detail = format!("is {}, but prefix and visual tokens alone take {prompt}", self.decoder.context_length);
+            let detail =
+                format!("is {}, but prefix and visual tokens alone take {prompt}", self.decoder.context_length);
             return Err(Error::config("decoder.context_length", detail));
         }
         Ok(())

@@ -5,7 +5,8 @@ use super::*;
 impl ModelConfig {
     /// A tiny model for demonstrations and tests; `vocab_size` is that of its tokenizer.
     pub fn demo(vocab_size: usize) -> Self {
-        let resnet = ResNet3dConfig { in_channels: 1, width: 8, depth: 18, shortcut: Shortcut::A, strides: Strides::Dilated };
+        let resnet =
+            ResNet3dConfig { in_channels: 1, width: 8, depth: 18, shortcut: Shortcut::A, strides: Strides::Dilated };
         ModelConfig {
             input: [32, 64, 64],
             encoder: resnet.clone(),
@@ -35,7 +36,8 @@ impl ModelConfig {
 
     /// The paper's vision sizes (ResNet-18 of width 64 on 64 × 256 × 256, n 32, d 512, p 16) with a small decoder.
     pub fn paper_vision(vocab_size: usize) -> Self {
-        let resnet = ResNet3dConfig { in_channels: 1, width: 64, depth: 18, shortcut: Shortcut::A, strides: Strides::Dilated };
+        let resnet =
+            ResNet3dConfig { in_channels: 1, width: 64, depth: 18, shortcut: Shortcut::A, strides: Strides::Dilated };
         ModelConfig {
             input: [64, 256, 256],
             encoder: resnet.clone(),

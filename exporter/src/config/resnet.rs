@@ -95,7 +95,10 @@ impl ResNet3dConfig {
         in_range(&format!("{part}.in_channels"), self.in_channels, 1, 16)?;
         in_range(&format!("{part}.width"), self.width, 1, 512)?;
         if ![10, 18, 34].contains(&self.depth) {
-            return Err(Error::config(format!("{part}.depth"), format!("is {}, allowed are 10, 18 and 34", self.depth)));
+            return Err(Error::config(
+                format!("{part}.depth"),
+                format!("is {}, allowed are 10, 18 and 34", self.depth),
+            ));
         }
         Ok(())
     }
@@ -107,7 +110,9 @@ mod tests {
 
     #[test]
     fn output_strides_are_8_16_and_32() {
-        for (strides, grid) in [(Strides::Dilated, [8, 32, 32]), (Strides::Plain16, [4, 16, 16]), (Strides::Plain32, [2, 8, 8])] {
+        for (strides, grid) in
+            [(Strides::Dilated, [8, 32, 32]), (Strides::Plain16, [4, 16, 16]), (Strides::Plain32, [2, 8, 8])]
+        {
             let config = ResNet3dConfig { in_channels: 1, width: 64, depth: 18, shortcut: Shortcut::A, strides };
             assert_eq!(config.feature_grid([64, 256, 256]), grid);
         }

@@ -77,7 +77,10 @@ impl DifferenceConfig {
     pub(super) fn validate(&self, dim: usize) -> Result<()> {
         in_range("difference.heads", self.heads, 1, 256)?;
         if !dim.is_multiple_of(self.heads) {
-            return Err(Error::config("difference.heads", format!("is {}, which does not divide the token width {dim}", self.heads)));
+            return Err(Error::config(
+                "difference.heads",
+                format!("is {}, which does not divide the token width {dim}", self.heads),
+            ));
         }
         in_range("difference.ff_mult", self.ff_mult, 1, 64)?;
         in_range("difference.prefix_tokens", self.prefix_tokens, 0, 1024)?;

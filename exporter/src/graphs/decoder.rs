@@ -63,8 +63,10 @@ impl DecoderOptions {
 pub fn decoder<'w>(config: &ModelConfig, weights: &'w dyn Weights, options: &DecoderOptions) -> Result<Graph<'w>> {
     options.validate()?;
     let c = &config.decoder;
-    let mut b = Builder { g: Graph::new("decoder"), c, weights, kind: (options.weights, options.accuracy_level.into()) };
-    let embeds = b.g.input("inputs_embeds", DataType::Float, &[Dim::Name("b"), Dim::Name("t"), Dim::Size(c.hidden_size)]);
+    let mut b =
+        Builder { g: Graph::new("decoder"), c, weights, kind: (options.weights, options.accuracy_level.into()) };
+    let embeds =
+        b.g.input("inputs_embeds", DataType::Float, &[Dim::Name("b"), Dim::Name("t"), Dim::Size(c.hidden_size)]);
     b.g.input("seqlens_k", DataType::Int32, &[Dim::Name("b")]);
     b.g.input("total_sequence_length", DataType::Int32, &[]);
     b.g.input("logits_from", DataType::Int64, &[Dim::Size(1)]);
@@ -116,7 +118,8 @@ impl<'w> Builder<'_, 'w> {
         let path = "/decoder/layers.0/input_layernorm";
         let weight = self.norm_weight("model.layers.0.input_layernorm.weight");
         let g = &mut self.g;
-        let (two, epsilon, axis) = (g.scalar("two", 2.0), g.scalar("epsilon", self.c.rms_norm_eps), g.ints("axis.last", &[-1]));
+        let (two, epsilon, axis) =
+            (g.scalar("two", 2.0), g.scalar("epsilon", self.c.rms_norm_eps), g.ints("axis.last", &[-1]));
         let y = g.op("Pow", &format!("{path}/Pow"), &[x, &two], vec![]);
         let y = g.op("ReduceMean", &format!("{path}/ReduceMean"), &[&y, &axis], vec![int("keepdims", 1)]);
         let y = g.op("Add", &format!("{path}/Add"), &[&y, &epsilon], vec![]);
@@ -132,7 +135,14 @@ impl<'w> Builder<'_, 'w> {
         let weight = self.norm_weight(norm);
         let attributes = vec![float("epsilon", self.c.rms_norm_eps)];
         let outputs = [normed.as_str(), "", "", &sum];
-        self.g.op_named(MICROSOFT, "SkipSimplifiedLayerNormalization", &path, &[residual, update, &weight], &outputs, attributes);
+        self.g.op_named(
+            MICROSOFT,
+            "SkipSimplifiedLayerNormalization",
+            &path,
+            &[residual, update, &weight],
+            &outputs,
+            attributes,
+        );
         for name in [&normed, &sum] {
             self.g.annotate(name, DataType::Float, &[Dim::Name("b"), Dim::Name("t"), Dim::Size(self.c.hidden_size)]);
         }
@@ -159,8 +169,12 @@ impl<'w> Builder<'_, 'w> {
         let read = self.attention(layer, normed);
         let o = Stacked::one(format!("{name}.self_attn.o_proj.weight"), h, self.c.query_size());
         let y = self.matmul(&format!("{path}/attn/o_proj"), &read, &format!("{name}.self_attn.o_proj"), o);
-        let (normed, residual) =
-            self.add_and_norm(&format!("{path}/post_attention_layernorm"), residual, &y, &format!("{name}.post_attention_layernorm.weight"));
+        let (normed, residual) = self.add_and_norm(
+            &format!("{path}/post_attention_layernorm"),
+            residual,
+            &y,
+            &format!("{name}.post_attention_layernorm.weight"),
+        );
 
         let mut project = |part: &str, x: &str, n: usize, k: usize| {
             let stacked = Stacked::one(format!("{name}.mlp.{part}_proj.weight"), n, k);
@@ -177,7 +191,10 @@ impl<'w> Builder<'_, 'w> {
         let (next_path, next) = if layer + 1 == self.c.layers {
             ("/decoder/norm".to_string(), "model.norm.weight".to_string())
         } else {
-            (format!("/decoder/layers.{}/input_layernorm", layer + 1), format!("model.layers.{}.input_layernorm.weight", layer + 1))
+            (
+                format!("/decoder/layers.{}/input_layernorm", layer + 1),
+                format!("model.layers.{}.input_layernorm.weight", layer + 1),
+            )
         };
         self.add_and_norm(&next_path, &residual, &y, &next)
     }
@@ -203,9 +220,15 @@ impl<'w> Builder<'_, 'w> {
         ];
         let node = format!("{path}/GroupQueryAttention");
         let output = format!("{node}/output");
-        let inputs =
-            [&qkv, "", "", &past[0], &past[1], "seqlens_k", "total_sequence_length", "cos_cache", "sin_cache"];
-        self.g.op_named(MICROSOFT, "GroupQueryAttention", &node, &inputs, &[&output, &present[0], &present[1]], attributes);
+        let inputs = [&qkv, "", "", &past[0], &past[1], "seqlens_k", "total_sequence_length", "cos_cache", "sin_cache"];
+        self.g.op_named(
+            MICROSOFT,
+            "GroupQueryAttention",
+            &node,
+            &inputs,
+            &[&output, &present[0], &present[1]],
+            attributes,
+        );
         self.g.annotate(&output, DataType::Float, &[Dim::Name("b"), Dim::Name("t"), Dim::Size(q)]);
         output
     }
@@ -216,7 +239,15 @@ impl<'w> Builder<'_, 'w> {
         let (end, axis) = (self.g.ints("end", &[i64::MAX]), self.g.ints("axis.rows", &[1]));
         let rows = self.g.op("Slice", "/decoder/rows/Slice", &[normed, "logits_from", &end, &axis], vec![]);
         let name = if self.c.tie_word_embeddings { "model.embed_tokens.weight" } else { "lm_head.weight" };
-        matmul(&mut self.g, "/decoder/lm_head", &rows, self.weights, "lm_head", Stacked::one(name, vocab, h), self.kind);
+        matmul(
+            &mut self.g,
+            "/decoder/lm_head",
+            &rows,
+            self.weights,
+            "lm_head",
+            Stacked::one(name, vocab, h),
+            self.kind,
+        );
         self.g.rename_last("logits");
         self.g.output("logits", DataType::Float, &[Dim::Name("b"), Dim::Name("rows"), Dim::Size(vocab)]);
     }

@@ -67,7 +67,12 @@ fn local(g: &mut Graph<'_>, delta: &str) -> String {
 }
 
 /// Δ_global `[b, d]`. Only the state at δ is read, so only δ asks; all of [δ ; I ; Iʳ] answer.
-fn global<'w>(g: &mut Graph<'w>, [tokens, reference]: [&str; 2], config: &ModelConfig, weights: &'w dyn Weights) -> String {
+fn global<'w>(
+    g: &mut Graph<'w>,
+    [tokens, reference]: [&str; 2],
+    config: &ModelConfig,
+    weights: &'w dyn Weights,
+) -> String {
     let (diff, n, d) = (&config.difference, config.resampler.tokens, config.resampler.dim);
     let query = g.weight("difference.query", &[d], move || weights.tensor("difference.query", &[d]));
     let query = repeat_over_batch(g, "/global/query", &query, tokens, [1, d]);
@@ -88,7 +93,8 @@ fn global<'w>(g: &mut Graph<'w>, [tokens, reference]: [&str; 2], config: &ModelC
     let k = in_proj(g, 1, &normed, weights, d);
     let v = in_proj(g, 2, &normed, weights, d);
     let read = attention(g, "/global/attn", [&q, &k, &v], diff.heads, d / diff.heads);
-    let names = ["self_attn.out_proj", "linear1", "linear2"].map(|l| (format!("{t}.{l}.weight"), format!("{t}.{l}.bias")));
+    let names =
+        ["self_attn.out_proj", "linear1", "linear2"].map(|l| (format!("{t}.{l}.weight"), format!("{t}.{l}.bias")));
     let y = linear_bias(g, "/global/attn/out_proj", &read.output, weights, &names[0].0, &names[0].1, d, d);
     let x = first(g, "/global/Slice", &x);
     let x = g.op("Add", "/global/attn/Add", &[&x, &y], vec![]);
@@ -130,7 +136,16 @@ fn projector<'w>(g: &mut Graph<'w>, parts: &[String], config: &ModelConfig, weig
         None => linear_bias(g, "/projector/fc2", &x, weights, &name("fc2", "weight"), &name("fc2", "bias"), out, d_llm),
         Some(rank) => {
             let x = linear(g, "/projector/fc2_down/MatMul", &x, weights, &name("fc2_down", "weight"), rank, d_llm);
-            linear_bias(g, "/projector/fc2_up", &x, weights, &name("fc2_up", "weight"), &name("fc2_up", "bias"), out, rank)
+            linear_bias(
+                g,
+                "/projector/fc2_up",
+                &x,
+                weights,
+                &name("fc2_up", "weight"),
+                &name("fc2_up", "bias"),
+                out,
+                rank,
+            )
         }
     };
     let shape = g.ints("shape.prefix", &[-1, diff.prefix_tokens as i64, d_llm as i64]);

@@ -8,7 +8,14 @@ use crate::weights::Weights;
 const LAYER_NORM_EPSILON: f32 = 1e-5;
 
 /// Layer norm over the last axis with weights `{prefix}.weight` and `{prefix}.bias` `[d]`.
-pub(super) fn layer_norm<'w>(g: &mut Graph<'w>, path: &str, x: &str, weights: &'w dyn Weights, prefix: &str, d: usize) -> String {
+pub(super) fn layer_norm<'w>(
+    g: &mut Graph<'w>,
+    path: &str,
+    x: &str,
+    weights: &'w dyn Weights,
+    prefix: &str,
+    d: usize,
+) -> String {
     let parts = ["weight", "bias"].map(|part| {
         let name = format!("{prefix}.{part}");
         let owned = name.clone();
@@ -29,7 +36,13 @@ pub(super) struct Attention {
 /// Scaled dot-product attention without mask: `softmax(Q Kᵀ / √head_dim) V`.
 ///
 /// Queries `[b, q, heads · head_dim]`, keys and values `[b, k, heads · head_dim]`.
-pub(super) fn attention(g: &mut Graph<'_>, path: &str, [q, k, v]: [&str; 3], heads: usize, head_dim: usize) -> Attention {
+pub(super) fn attention(
+    g: &mut Graph<'_>,
+    path: &str,
+    [q, k, v]: [&str; 3],
+    heads: usize,
+    head_dim: usize,
+) -> Attention {
     let split = g.ints(&format!("shape.heads.{heads}x{head_dim}"), &[0, 0, heads as i64, head_dim as i64]);
     let mut by_head = |x: &str, name: &str, perm: [i64; 4]| {
         let y = g.op("Reshape", &format!("{path}/{name}/Reshape"), &[x, &split], vec![]);

@@ -47,7 +47,15 @@ impl Stacked {
 }
 
 /// `x · weightᵀ` as a float32 `MatMul`: `[…, k]` → `[…, n]`. The weight is stored transposed.
-pub(super) fn linear<'w>(g: &mut Graph<'w>, path: &str, x: &str, weights: &'w dyn Weights, name: &str, n: usize, k: usize) -> String {
+pub(super) fn linear<'w>(
+    g: &mut Graph<'w>,
+    path: &str,
+    x: &str,
+    weights: &'w dyn Weights,
+    name: &str,
+    n: usize,
+    k: usize,
+) -> String {
     float(g, path, x, weights, &format!("{name}.transposed"), Stacked::one(name, n, k))
 }
 

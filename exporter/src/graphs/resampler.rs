@@ -16,12 +16,27 @@ use crate::weights::Weights;
 /// latents ← latents + fc2(gelu(fc1(LN(latents))))
 /// ```
 /// and a last layer norm over the latents.
-pub(super) fn resampler<'w>(g: &mut Graph<'w>, features: &str, output: &str, config: &ModelConfig, weights: &'w dyn Weights) -> String {
+pub(super) fn resampler<'w>(
+    g: &mut Graph<'w>,
+    features: &str,
+    output: &str,
+    config: &ModelConfig,
+    weights: &'w dyn Weights,
+) -> String {
     let r = &config.resampler;
     let (n, d, c, v) = (r.tokens, r.dim, config.encoder.out_channels(), config.features());
     let mut x = features.to_string();
     if c != d {
-        x = linear_bias(g, "/resampler/proj_in", &x, weights, "resampler.proj_in.weight", "resampler.proj_in.bias", d, c);
+        x = linear_bias(
+            g,
+            "/resampler/proj_in",
+            &x,
+            weights,
+            "resampler.proj_in.weight",
+            "resampler.proj_in.bias",
+            d,
+            c,
+        );
     }
     if r.position == PositionKind::Learned {
         let table = g.weight("resampler.position", &[v, d], move || weights.tensor("resampler.position", &[v, d]));
@@ -49,14 +64,28 @@ fn layer<'w>(
     let r = &config.resampler;
     let (d, inner) = (r.dim, r.inner());
     let (path, name) = (format!("/resampler/layers.{i}/attn"), format!("resampler.layers.{i}.attn"));
-    let media = layer_norm(g, &format!("{path}/norm_media/LayerNormalization"), features, weights, &format!("{name}.norm_media"), d);
-    let query =
-        layer_norm(g, &format!("{path}/norm_latents/LayerNormalization"), latents, weights, &format!("{name}.norm_latents"), d);
+    let media = layer_norm(
+        g,
+        &format!("{path}/norm_media/LayerNormalization"),
+        features,
+        weights,
+        &format!("{name}.norm_media"),
+        d,
+    );
+    let query = layer_norm(
+        g,
+        &format!("{path}/norm_latents/LayerNormalization"),
+        latents,
+        weights,
+        &format!("{name}.norm_latents"),
+        d,
+    );
     let both = g.op("Concat", &format!("{path}/Concat"), &[&media, &query], vec![int("axis", 1)]);
     let q = linear(g, &format!("{path}/to_q/MatMul"), &query, weights, &format!("{name}.to_q.weight"), inner, d);
     let [k, v] = keys_and_values(g, &path, &both, weights, &name, inner, d);
     let read = attention(g, &path, [&q, &k, &v], r.heads, r.head_dim);
-    let y = linear(g, &format!("{path}/to_out/MatMul"), &read.output, weights, &format!("{name}.to_out.weight"), d, inner);
+    let y =
+        linear(g, &format!("{path}/to_out/MatMul"), &read.output, weights, &format!("{name}.to_out.weight"), d, inner);
     let latents = g.op("Add", &format!("{path}/Add"), &[&y, latents], vec![]);
 
     let (path, name) = (format!("/resampler/layers.{i}/ff"), format!("resampler.layers.{i}.ff"));
@@ -91,7 +120,8 @@ fn keys_and_values<'w>(
 pub(super) fn feature_attention(g: &mut Graph<'_>, attention: &str, v: usize, output: &str) {
     let mean = g.ints("axes.heads", &[1]);
     let y = g.op("ReduceMean", "/attention/ReduceMean", &[attention, &mean], vec![int("keepdims", 0)]);
-    let (start, end, axis) = (g.ints("attention.start", &[0]), g.ints("attention.end", &[v as i64]), g.ints("attention.axis", &[2]));
+    let (start, end, axis) =
+        (g.ints("attention.start", &[0]), g.ints("attention.end", &[v as i64]), g.ints("attention.axis", &[2]));
     g.op_to("Slice", "/attention/Slice", &[&y, &start, &end, &axis], output, vec![]);
 }
 

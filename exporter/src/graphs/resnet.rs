@@ -17,9 +17,22 @@ const BATCH_NORM_EPSILON: f64 = 1e-5;
 ///         └──────── shortcut ────────────┘
 /// ```
 /// Weights are those of MedicalNet under `prefix`; see Chen et al., arXiv 1904.00625.
-pub(super) fn resnet<'w>(g: &mut Graph<'w>, volume: &str, prefix: &str, config: &ResNet3dConfig, weights: &'w dyn Weights) -> String {
+pub(super) fn resnet<'w>(
+    g: &mut Graph<'w>,
+    volume: &str,
+    prefix: &str,
+    config: &ResNet3dConfig,
+    weights: &'w dyn Weights,
+) -> String {
     let stem = Conv { out: config.width, input: config.in_channels, kernel: 7, stride: 2, dilation: 1 };
-    let x = conv(g, &format!("/{prefix}/conv1"), volume, weights, [&format!("{prefix}.conv1"), &format!("{prefix}.bn1")], stem);
+    let x = conv(
+        g,
+        &format!("/{prefix}/conv1"),
+        volume,
+        weights,
+        [&format!("{prefix}.conv1"), &format!("{prefix}.bn1")],
+        stem,
+    );
     let x = g.op("Relu", &format!("/{prefix}/Relu"), &[&x], vec![]);
     let pool = vec![ints("kernel_shape", &[3; 3]), ints("strides", &[2; 3]), ints("pads", &[1; 6])];
     let mut x = g.op("MaxPool", &format!("/{prefix}/MaxPool"), &[&x], pool);
@@ -27,7 +40,13 @@ pub(super) fn resnet<'w>(g: &mut Graph<'w>, volume: &str, prefix: &str, config: 
     for (i, stage) in config.stages().into_iter().enumerate() {
         for index in 0..stage.blocks {
             let stride = if index == 0 { stage.stride } else { 1 };
-            let block = Block { input: channels, out: stage.channels, stride, dilation: stage.dilation, shortcut: config.shortcut };
+            let block = Block {
+                input: channels,
+                out: stage.channels,
+                stride,
+                dilation: stage.dilation,
+                shortcut: config.shortcut,
+            };
             x = basic_block(g, &format!("{prefix}.layer{}.{index}", i + 1), &x, weights, block);
             channels = stage.channels;
         }
@@ -47,9 +66,11 @@ fn basic_block<'w>(g: &mut Graph<'w>, prefix: &str, x: &str, weights: &'w dyn We
     let path = format!("/{}", prefix.replace(".layer", "/layer"));
     let first = Conv { out: b.out, input: b.input, kernel: 3, stride: b.stride, dilation: b.dilation };
     let second = Conv { out: b.out, input: b.out, kernel: 3, stride: 1, dilation: b.dilation };
-    let y = conv(g, &format!("{path}/conv1"), x, weights, [&format!("{prefix}.conv1"), &format!("{prefix}.bn1")], first);
+    let y =
+        conv(g, &format!("{path}/conv1"), x, weights, [&format!("{prefix}.conv1"), &format!("{prefix}.bn1")], first);
     let y = g.op("Relu", &format!("{path}/conv1/Relu"), &[&y], vec![]);
-    let y = conv(g, &format!("{path}/conv2"), &y, weights, [&format!("{prefix}.conv2"), &format!("{prefix}.bn2")], second);
+    let y =
+        conv(g, &format!("{path}/conv2"), &y, weights, [&format!("{prefix}.conv2"), &format!("{prefix}.bn2")], second);
     let changes = b.stride != 1 || b.input != b.out;
     let shortcut = match b.shortcut {
         _ if !changes => x.to_string(),
@@ -115,7 +136,12 @@ fn conv<'w>(g: &mut Graph<'w>, path: &str, x: &str, weights: &'w dyn Weights, na
 ///
 /// # Errors
 /// Those of [`Weights::tensor`]; a variance that is not positive is refused.
-pub(super) fn fold(mut kernel: Vec<f32>, norm: &str, out: usize, weights: &dyn Weights) -> Result<(Vec<f32>, Vec<f32>)> {
+pub(super) fn fold(
+    mut kernel: Vec<f32>,
+    norm: &str,
+    out: usize,
+    weights: &dyn Weights,
+) -> Result<(Vec<f32>, Vec<f32>)> {
     let read = |part: &str| weights.tensor(&format!("{norm}.{part}"), &[out]);
     let (gamma, beta, mean, var) = (read("weight")?, read("bias")?, read("running_mean")?, read("running_var")?);
     if let Some(i) = var.iter().position(|&v| v < 0.0) {

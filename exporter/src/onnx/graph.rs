@@ -176,7 +176,10 @@ impl<'w> Graph<'w> {
                 return Err(Error::internal(format!("graph {}: two nodes {}", self.name, node.name)));
             }
             if let Some(missing) = node.input.iter().find(|i| !i.is_empty() && !known.contains(i.as_str())) {
-                return Err(Error::internal(format!("graph {}: {} reads {missing} before it is made", self.name, node.name)));
+                return Err(Error::internal(format!(
+                    "graph {}: {} reads {missing} before it is made",
+                    self.name, node.name
+                )));
             }
             for output in node.output.iter().filter(|o| !o.is_empty()) {
                 if !known.insert(output) {
@@ -185,7 +188,9 @@ impl<'w> Graph<'w> {
             }
         }
         match self.outputs.iter().find(|o| !known.contains(o.name.as_str())) {
-            Some(output) => Err(Error::internal(format!("graph {}: nothing makes the output {}", self.name, output.name))),
+            Some(output) => {
+                Err(Error::internal(format!("graph {}: nothing makes the output {}", self.name, output.name)))
+            }
             None => Ok(()),
         }
     }

@@ -133,9 +133,13 @@ mod tests {
     /// whole scale off; everything else is within half of one, plus rounding of the zero point.
     #[test]
     fn errors_stay_within_a_scale() {
-        for (block, symmetric, offset, k) in
-            [(32, true, 0.0, 128), (128, true, 0.0, 256), (32, false, 0.7, 96), (128, false, -0.7, 352), (32, true, 0.3, 50)]
-        {
+        for (block, symmetric, offset, k) in [
+            (32, true, 0.0, 128),
+            (128, true, 0.0, 256),
+            (32, false, 0.7, 96),
+            (128, false, -0.7, 352),
+            (32, true, 0.3, 50),
+        ] {
             let n = 5;
             let weight = noise(n * k, offset);
             let q = quantize(&weight, n, k, Int4Scheme { block, symmetric });

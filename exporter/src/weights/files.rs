@@ -53,7 +53,8 @@ impl SafetensorsWeights {
         // SAFETY: the mapping is only read, and lives as long as `self.files`. Another process that
         // truncates the file meanwhile breaks the contract of `open`.
         let map = unsafe { Mmap::map(&file) }.map_err(Error::read(path))?;
-        let (header, metadata) = SafeTensors::read_metadata(&map).map_err(|e| damaged(format!("not a safetensors file: {e}")))?;
+        let (header, metadata) =
+            SafeTensors::read_metadata(&map).map_err(|e| damaged(format!("not a safetensors file: {e}")))?;
         let data = header + 8;
         for (name, info) in metadata.tensors() {
             let (start, end) = (data + info.data_offsets.0, data + info.data_offsets.1);
@@ -120,13 +121,19 @@ impl Weights for SafetensorsWeights {
     fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
         let entry = self.entries.get(name).ok_or_else(|| Error::WeightMissing { name: name.to_string() })?;
         if entry.shape != shape {
-            return Err(Error::WeightShape { name: name.to_string(), expected: shape.to_vec(), found: entry.shape.clone() });
+            return Err(Error::WeightShape {
+                name: name.to_string(),
+                expected: shape.to_vec(),
+                found: entry.shape.clone(),
+            });
         }
         let bytes = &self.files[entry.file][entry.start..entry.end];
         let values: Vec<f32> = match entry.dtype {
             Dtype::F32 => bytes.par_chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
             Dtype::F16 => bytes.par_chunks_exact(2).map(|b| half::f16::from_le_bytes([b[0], b[1]]).to_f32()).collect(),
-            Dtype::BF16 => bytes.par_chunks_exact(2).map(|b| half::bf16::from_le_bytes([b[0], b[1]]).to_f32()).collect(),
+            Dtype::BF16 => {
+                bytes.par_chunks_exact(2).map(|b| half::bf16::from_le_bytes([b[0], b[1]]).to_f32()).collect()
+            }
             other => return Err(Error::WeightType { name: name.to_string(), found: format!("{other:?}") }),
         };
         match values.par_iter().position_first(|v| !v.is_finite()) {

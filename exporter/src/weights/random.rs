@@ -36,7 +36,11 @@ impl Weights for RandomWeights {
     fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
         let spec = self.specs.get(name).ok_or_else(|| Error::WeightMissing { name: name.to_string() })?;
         if spec.shape != shape {
-            return Err(Error::WeightShape { name: name.to_string(), expected: shape.to_vec(), found: spec.shape.clone() });
+            return Err(Error::WeightShape {
+                name: name.to_string(),
+                expected: shape.to_vec(),
+                found: spec.shape.clone(),
+            });
         }
         let mut values = vec![0f32; shape.iter().product()];
         values.par_chunks_mut(CHUNK).enumerate().for_each(|(i, chunk)| {

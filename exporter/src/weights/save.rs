@@ -13,7 +13,12 @@ use crate::onnx::graph::f32_bytes;
 ///
 /// # Errors
 /// Those of [`Weights::tensor`] and [`Error::Write`].
-pub fn save_safetensors(path: &Path, specs: &[TensorSpec], weights: &dyn Weights, metadata: &BTreeMap<String, String>) -> Result<()> {
+pub fn save_safetensors(
+    path: &Path,
+    specs: &[TensorSpec],
+    weights: &dyn Weights,
+    metadata: &BTreeMap<String, String>,
+) -> Result<()> {
     let mut header = serde_json::Map::new();
     if !metadata.is_empty() {
         header.insert("__metadata__".into(), serde_json::json!(metadata));

@@ -239,6 +239,9 @@ mod tests {
         config.encoder.shortcut = Shortcut::B;
         assert!(!has(&config, "difference.query") && !has(&config, "lm_head.weight"));
         assert!(has(&config, "resampler.proj_in.bias") && has(&config, "difference.projector.fc2_up.bias"));
-        assert!(has(&config, "encoder.layer2.0.downsample.0.weight") && !has(&config, "encoder.layer1.0.downsample.0.weight"));
+        assert!(
+            has(&config, "encoder.layer2.0.downsample.0.weight")
+                && !has(&config, "encoder.layer1.0.downsample.0.weight")
+        );
     }
 }

@@ -1,0 +1,57 @@
+//! `MODEL_CARD.md`: what a person should know before using a package.
+
+use std::fmt::Write;
+
+use diffvp::package::Manifest;
+
+use crate::graphs::WeightKind;
+use crate::package::ExportOptions;
+
+/// The card, from the manifest and the notes on data, metrics and limits that only training knows.
+pub(super) fn model_card(manifest: &Manifest, options: &ExportOptions, notes: &str) -> String {
+    let (model, vision, decoder) = (&manifest.model, &manifest.vision, &manifest.decoder);
+    let mut card = format!("# {} {}\n\n", model.id, model.version);
+    if !model.description.is_empty() {
+        let _ = writeln!(card, "{}\n", model.description);
+    }
+    if !model.trained {
+        card.push_str("**The weights of this model are random. Its reports are text without meaning.**\n\n");
+    }
+    let clinical =
+        if manifest.intended_use.clinical_use { "Clinical use is intended." } else { "Not for clinical use." };
+    let _ = writeln!(card, "## Intended use\n\n{}\n{clinical}\n", manifest.intended_use.statement);
+    let weights = match options.decoder.weights {
+        WeightKind::F32 => "float32".to_string(),
+        WeightKind::Int4(scheme) => {
+            let form = if scheme.symmetric { "symmetric" } else { "asymmetric" };
+            format!("four bits, block {}, {form}", scheme.block)
+        }
+    };
+    let rows = [
+        ("Input (channels, slices, rows, columns)", format!("{:?}", vision.input)),
+        ("Feature grid", format!("{:?}", vision.feature_grid)),
+        ("Tokens × width", format!("{} × {}", vision.tokens, vision.token_dim)),
+        ("Prefix tokens", vision.prefix_tokens.to_string()),
+        ("Normal references", manifest.reference_bank.references.to_string()),
+        (
+            "Decoder layers, width, vocabulary",
+            format!("{}, {}, {}", decoder.layers, decoder.hidden_size, decoder.vocab_size),
+        ),
+        ("Context", format!("{} positions", decoder.context_length)),
+        ("Decoder weights", weights),
+    ];
+    card.push_str("## Sizes\n\n| | |\n|---|---|\n");
+    for (name, value) in rows {
+        let _ = writeln!(card, "| {name} | {value} |");
+    }
+    card.push_str("\n## Findings and thresholds\n\n| finding | present from |\n|---|---|\n");
+    for finding in &manifest.findings {
+        let threshold = if finding.threshold > 1.0 { "never".to_string() } else { finding.threshold.to_string() };
+        let _ = writeln!(card, "| {} | {threshold} |", finding.name);
+    }
+    if !notes.trim().is_empty() {
+        let _ = write!(card, "\n{}\n", notes.trim());
+    }
+    let _ = writeln!(card, "\nWritten by {}.", model.created_by);
+    card
+}
