@@ -1,7 +1,7 @@
 //! A report in the making.
 
-use super::{DifferenceMap, Finding, Geometry, IntendedUseNote, MapSummary, Provenance, Report, Section, Timings};
 use super::parse_sections;
+use super::{DifferenceMap, Finding, Geometry, IntendedUseNote, MapSummary, Provenance, Report, Section, Timings};
 use crate::decode::{Generated, StopReason};
 use crate::engine::Engine;
 use crate::options::ReportOptions;

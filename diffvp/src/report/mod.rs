@@ -2,6 +2,7 @@
 
 mod difference_map;
 mod draft;
+mod picture;
 mod provenance;
 mod sections;
 
@@ -11,6 +12,7 @@ use serde::Serialize;
 
 pub use difference_map::DifferenceMap;
 pub(crate) use draft::{Draft, Parts};
+pub use picture::{write_map_png, write_preview_png};
 pub use provenance::{Geometry, Provenance, Timings};
 pub use sections::{Section, parse_sections};
 

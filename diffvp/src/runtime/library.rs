@@ -127,6 +127,11 @@ pub(super) fn version(path: &Path) -> Result<String> {
             super::OLDEST_MINOR_VERSION
         )));
     }
+    // SAFETY: a function of one number; only whether it answers is looked at.
+    if unsafe { ((*base).GetApi)(super::OLDEST_MINOR_VERSION) }.is_null() {
+        let wanted = super::OLDEST_MINOR_VERSION;
+        return Err(unusable(format!("version {version} does not offer the interface of 1.{wanted}")));
+    }
     Ok(version)
 }
 

@@ -103,9 +103,7 @@ impl Scan {
             Format::Nifti { gzip } => nifti::open(path, gzip, options),
             Format::Dicom => dicom::load(&[Input::File(path.to_path_buf())], Vec::new(), options),
             Format::Known { detail } => Err(Error::Unsupported { detail }),
-            Format::Unknown { detail } => {
-                Err(Error::UnknownFormat { path: path.to_path_buf(), detail: detail.into() })
-            }
+            Format::Unknown { detail } => Err(Error::UnknownFormat { path: path.to_path_buf(), detail: detail.into() }),
         }
     }
 

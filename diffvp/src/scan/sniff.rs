@@ -40,9 +40,7 @@ pub(super) fn file(path: &Path) -> Result<Format> {
     }
     Ok(match plain(&inside) {
         Format::Nifti { .. } => Format::Nifti { gzip: true },
-        Format::Dicom => Format::Known {
-            detail: "DICOM inside gzip is not read: unpack the file first".into(),
-        },
+        Format::Dicom => Format::Known { detail: "DICOM inside gzip is not read: unpack the file first".into() },
         Format::Known { detail } => Format::Known { detail },
         Format::Unknown { .. } => Format::Unknown { detail: "a gzip file that does not hold NIfTI" },
     })
@@ -79,7 +77,8 @@ fn nifti(bytes: &[u8]) -> Option<Format> {
     let size: [u8; 4] = bytes.get(..4)?.try_into().ok()?;
     let is = |n: u32| size == n.to_le_bytes() || size == n.to_be_bytes();
     let pair = || Format::Known {
-        detail: "a NIfTI header whose voxels are in a separate .img file is not read: convert it to one .nii file".into(),
+        detail: "a NIfTI header whose voxels are in a separate .img file is not read: convert it to one .nii file"
+            .into(),
     };
     if is(348) {
         return match bytes.get(344..348) {

@@ -13,10 +13,8 @@ fn main() -> diffvp::Result<()> {
 
     let reporter = Reporter::open(package)?;
     std::thread::scope(|scope| {
-        let handles: Vec<_> = scans
-            .iter()
-            .map(|path| scope.spawn(|| Scan::open(path).and_then(|scan| reporter.report(&scan))))
-            .collect();
+        let handles: Vec<_> =
+            scans.iter().map(|path| scope.spawn(|| Scan::open(path).and_then(|scan| reporter.report(&scan)))).collect();
         for (path, handle) in scans.iter().zip(handles) {
             match handle.join() {
                 Ok(Ok(report)) => println!("{path}\n{report}\n"),

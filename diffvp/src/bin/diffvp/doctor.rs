@@ -15,7 +15,8 @@ pub(crate) struct Arguments {
 /// Prints line by line, so that what was found is seen even where a later line fails.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     super::output::print(&format!("diffvp           {}", env!("CARGO_PKG_VERSION")))?;
-    let cache = runtime::cache_dir().map_or_else(|| "none (no home folder)".to_owned(), |dir| dir.display().to_string());
+    let cache =
+        runtime::cache_dir().map_or_else(|| "none (no home folder)".to_owned(), |dir| dir.display().to_string());
     super::output::print(&format!("cache folder     {cache}"))?;
     let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
     super::output::print(&format!("cores            {cores}"))?;

@@ -79,8 +79,7 @@ fn text(scan: &Scan) -> String {
     // Writing to a String does not fail.
     let _ = writeln!(text, "size       {x} × {y} × {z} voxels");
     let _ = writeln!(text, "spacing    {:.4} × {:.4} × {:.4} mm", spacing[0], spacing[1], spacing[2]);
-    let extent: Vec<String> =
-        volume.dims().iter().zip(spacing).map(|(n, s)| format!("{:.0}", *n as f64 * s)).collect();
+    let extent: Vec<String> = volume.dims().iter().zip(spacing).map(|(n, s)| format!("{:.0}", *n as f64 * s)).collect();
     let _ = writeln!(text, "extent     {} mm", extent.join(" × "));
     let _ = writeln!(text, "origin     {:.2}, {:.2}, {:.2} mm (LPS)", origin[0], origin[1], origin[2]);
     for (axis, name) in ["x", "y", "z"].iter().enumerate() {

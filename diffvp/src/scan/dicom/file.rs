@@ -279,7 +279,9 @@ impl Draft {
             0x0028_0103 => self.format.signed = word() == Some(1),
             0x0028_0120 => self.padding = word(),
             0x0028_0121 => self.padding_limit = word(),
-            0x0028_1054 => self.not_hu = values::is_present(e) && !values::has_code(e, "HU") && !values::has_code(e, "US"),
+            0x0028_1054 => {
+                self.not_hu = values::is_present(e) && !values::has_code(e, "HU") && !values::has_code(e, "US")
+            }
             0x0028_2110 => self.lossy = values::has_code(e, "01"),
             0x5200_9229 => self.groups.take_shared(e)?,
             0x5200_9230 => self.groups.take_per_frame(e, MAX_FRAMES as usize)?,

@@ -71,9 +71,8 @@ impl Group {
                     match e.tag {
                         0x0018_0050 => group.thickness_mm = values::decimal(&e).filter(|t| *t > 0.0),
                         0x0028_1054 => {
-                            group.not_hu = values::is_present(&e)
-                                && !values::has_code(&e, "HU")
-                                && !values::has_code(&e, "US");
+                            group.not_hu =
+                                values::is_present(&e) && !values::has_code(&e, "HU") && !values::has_code(&e, "US");
                         }
                         _ => group.plane.take(&e),
                     }

@@ -32,9 +32,10 @@ pub(super) fn class(name: &str) -> Option<KernelClass> {
     let (family, rest) = name.split_at(digits);
     let number: u32 = (rest.len() >= 2).then(|| rest.get(..2)?.parse().ok())??;
     let options = rest.get(2..)?;
-    let siemens = matches!(family, "B" | "I" | "J" | "T" | "H" | "Br" | "Bl" | "Bv" | "Bf" | "Hr" | "Qr" | "Sr" | "Tr" | "Ur")
-        && options.len() <= 2
-        && options.bytes().all(|b| b.is_ascii_lowercase());
+    let siemens =
+        matches!(family, "B" | "I" | "J" | "T" | "H" | "Br" | "Bl" | "Bv" | "Bf" | "Hr" | "Qr" | "Sr" | "Tr" | "Ur")
+            && options.len() <= 2
+            && options.bytes().all(|b| b.is_ascii_lowercase());
     siemens.then_some(if number >= 50 { Sharp } else { Soft })
 }
 

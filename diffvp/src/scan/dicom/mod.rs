@@ -38,7 +38,8 @@ pub(super) fn load(inputs: &[Input], mut warnings: Vec<Warning>, options: &ScanO
     found[chosen].summary.chosen = true;
 
     let candidate = &found[chosen];
-    let stack = candidate.outcome.as_ref().map_err(|_| Error::Internal { detail: "an unusable series was chosen".into() })?;
+    let stack =
+        candidate.outcome.as_ref().map_err(|_| Error::Internal { detail: "an unusable series was chosen".into() })?;
     let volume = decode(inputs, &used, &headers, candidate, stack, options, &mut warnings)?;
     describe(&headers, candidate, stack, &mut warnings);
     hu::check(&volume, &mut warnings);
@@ -105,7 +106,13 @@ fn choose(found: &[Candidate], options: &ScanOptions) -> Result<usize> {
         .take(10)
         .map(|i| {
             let s = &found[*i].summary;
-            format!("{} slices of {} × {}: {}", s.slices, s.slice_size[0], s.slice_size[1], s.refused.as_deref().unwrap_or(""))
+            format!(
+                "{} slices of {} × {}: {}",
+                s.slices,
+                s.slice_size[0],
+                s.slice_size[1],
+                s.refused.as_deref().unwrap_or("")
+            )
         })
         .collect();
     Err(Error::NoUsableSeries { detail: format!("{} series were seen; {}", matching.len(), reasons.join("; ")) })
@@ -168,9 +175,7 @@ fn decode(
     files.dedup();
     let packed: usize = files.iter().map(|f| headers[*f].pixel_bytes).sum();
     if packed.saturating_mul(MAX_RATIO) < voxels as usize {
-        return Err(Error::Corrupt {
-            detail: format!("{packed} bytes of pixel data cannot hold {voxels} pixels"),
-        });
+        return Err(Error::Corrupt { detail: format!("{packed} bytes of pixel data cannot hold {voxels} pixels") });
     }
     let mut values = Vec::new();
     values.try_reserve_exact(voxels as usize).map_err(|_| Error::LimitExceeded {
@@ -243,8 +248,7 @@ fn read_all<'a>(input: &Input<'a>) -> Result<std::borrow::Cow<'a, [u8]>> {
 
 /// Warnings about what the headers of the chosen series lack or say.
 fn describe(headers: &[FileHeader], candidate: &Candidate, stack: &Stack, warnings: &mut Vec<Warning>) {
-    let chosen: Vec<&FileHeader> =
-        candidate.slices.iter().filter(|s| s.frame == 0).map(|s| &headers[s.file]).collect();
+    let chosen: Vec<&FileHeader> = candidate.slices.iter().filter(|s| s.frame == 0).map(|s| &headers[s.file]).collect();
     let count = |lacks: &dyn Fn(&FileHeader) -> bool| chosen.iter().filter(|h| lacks(h)).count();
     let mut warn = |code, text: String| warnings.push(Warning::new(code, text));
     if let Some(jitter) = stack.jitter_mm {

@@ -62,9 +62,10 @@ mod tests {
     /// Packs every byte as a literal run.
     fn encode(pixels: &[u16]) -> Vec<u8> {
         let lane = |shift: u16| -> Vec<u8> {
-            pixels.chunks(128).flat_map(|run| {
-                std::iter::once(run.len() as u8 - 1).chain(run.iter().map(move |p| (p >> shift) as u8))
-            }).collect()
+            pixels
+                .chunks(128)
+                .flat_map(|run| std::iter::once(run.len() as u8 - 1).chain(run.iter().map(move |p| (p >> shift) as u8)))
+                .collect()
         };
         let (high, low) = (lane(8), lane(0));
         let mut bytes = vec![0; 64];

@@ -90,12 +90,7 @@ fn qform(header: &Header) -> [[f64; 4]; 3] {
     let qfac = if header.pixdim[0] < 0.0 { -1.0 } else { 1.0 };
     let scale = [header.pixdim[1], header.pixdim[2], header.pixdim[3] * qfac];
     std::array::from_fn(|r| {
-        [
-            rotation[r][0] * scale[0],
-            rotation[r][1] * scale[1],
-            rotation[r][2] * scale[2],
-            header.qoffset[r],
-        ]
+        [rotation[r][0] * scale[0], rotation[r][1] * scale[1], rotation[r][2] * scale[2], header.qoffset[r]]
     })
 }
 
@@ -110,8 +105,7 @@ fn to_lps(rows: &[[f64; 4]; 3], mm_per_unit: f64) -> Result<Grid> {
     if let Some(axis) = spacing_mm.iter().position(|s| *s < 1e-6) {
         return Err(Error::Geometry { detail: format!("the spacing along axis {} is 0", axis + 1) });
     }
-    let direction: [[f64; 3]; 3] =
-        std::array::from_fn(|r| std::array::from_fn(|axis| lps[r][axis] / spacing_mm[axis]));
+    let direction: [[f64; 3]; 3] = std::array::from_fn(|r| std::array::from_fn(|axis| lps[r][axis] / spacing_mm[axis]));
     for (a, b) in [(0, 1), (0, 2), (1, 2)] {
         let cosine: f64 = (0..3).map(|r| direction[r][a] * direction[r][b]).sum();
         if cosine.abs() > MAX_SHEAR {
@@ -125,9 +119,5 @@ fn to_lps(rows: &[[f64; 4]; 3], mm_per_unit: f64) -> Result<Grid> {
             });
         }
     }
-    Ok(Grid {
-        spacing_mm,
-        origin_mm: std::array::from_fn(|r| lps[r][3]),
-        direction,
-    })
+    Ok(Grid { spacing_mm, origin_mm: std::array::from_fn(|r| lps[r][3]), direction })
 }

@@ -143,7 +143,9 @@ impl Header {
     pub(super) fn volume_dims(&self) -> Result<[usize; 3]> {
         let rank = self.dim[0];
         if !(1..=7).contains(&rank) {
-            return Err(Error::Corrupt { detail: format!("the NIfTI header has {rank} dimensions, 1 to 7 are possible") });
+            return Err(Error::Corrupt {
+                detail: format!("the NIfTI header has {rank} dimensions, 1 to 7 are possible"),
+            });
         }
         let sizes = &self.dim[1..=rank as usize];
         if let Some(size) = sizes.iter().find(|s| **s < 1) {

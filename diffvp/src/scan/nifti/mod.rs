@@ -44,11 +44,7 @@ fn from_reader(mut stream: impl Read, capacity: u64, options: &ScanOptions) -> R
     let dims = header.volume_dims()?;
     let voxels = dims.iter().try_fold(1u64, |n, &d| n.checked_mul(d as u64)).unwrap_or(u64::MAX);
     if voxels > options.max_voxels {
-        return Err(Error::LimitExceeded {
-            what: "number of voxels".into(),
-            found: voxels,
-            limit: options.max_voxels,
-        });
+        return Err(Error::LimitExceeded { what: "number of voxels".into(), found: voxels, limit: options.max_voxels });
     }
     let datatype = header.datatype()?;
     let needed = header.voxel_offset()?.saturating_add(voxels.saturating_mul(datatype.bytes() as u64));
@@ -117,9 +113,7 @@ fn read_voxels(mut stream: impl Read, count: usize, header: &Header) -> Result<V
 fn broken(source: &std::io::Error, found: usize, expected: usize) -> Error {
     let what = match source.kind() {
         std::io::ErrorKind::UnexpectedEof => "the file breaks off",
-        std::io::ErrorKind::InvalidInput | std::io::ErrorKind::InvalidData => {
-            "the gzip stream is damaged"
-        }
+        std::io::ErrorKind::InvalidInput | std::io::ErrorKind::InvalidData => "the gzip stream is damaged",
         _ => "reading failed",
     };
     Error::Corrupt { detail: format!("{what} after {found} of {expected} voxels") }

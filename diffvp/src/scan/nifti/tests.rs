@@ -85,7 +85,9 @@ fn every_integer_and_float_type_in_both_endians() {
             let mut bytes = with(&[(70, &code.to_le_bytes()), (72, &bits.to_le_bytes())]);
             bytes.truncate(352);
             if big {
-                for (from, to, width) in [(0, 4, 4), (40, 56, 2), (70, 74, 2), (76, 120, 4), (252, 256, 2), (256, 328, 4)] {
+                for (from, to, width) in
+                    [(0, 4, 4), (40, 56, 2), (70, 74, 2), (76, 120, 4), (252, 256, 2), (256, 328, 4)]
+                {
                     bytes[from..to].chunks_mut(width).for_each(<[u8]>::reverse);
                 }
             }
@@ -114,7 +116,9 @@ fn refusals_are_typed() {
         ("2D", with(&[(40, &[2, 0])]), |e| matches!(e, Error::NotAVolume { .. })),
         ("rank 9", with(&[(40, &[9, 0])]), |e| matches!(e, Error::Corrupt { .. })),
         ("negative size", with(&[(42, &(-3i16).to_le_bytes())]), |e| matches!(e, Error::Corrupt { .. })),
-        ("absurd size", with(&[(42, &[0xff, 0x7f, 0xff, 0x7f, 0xff, 0x7f])]), |e| matches!(e, Error::LimitExceeded { .. })),
+        ("absurd size", with(&[(42, &[0xff, 0x7f, 0xff, 0x7f, 0xff, 0x7f])]), |e| {
+            matches!(e, Error::LimitExceeded { .. })
+        }),
         ("large size", with(&[(42, &[0, 2, 0, 2, 0, 2])]), |e| matches!(e, Error::Corrupt { .. })),
         ("RGB", with(&[(70, &[128, 0]), (72, &[24, 0])]), |e| matches!(e, Error::Unsupported { .. })),
         ("shear", with(&[(284, &1f32.to_le_bytes())]), |e| matches!(e, Error::Geometry { .. })),
