@@ -1,1 +1,7 @@
-//! placeholder
+//! From data to model packages: what the `diffvp-train` command does, as a library.
+
+mod error;
+pub mod export;
+pub mod run;
+
+pub use error::{Error, Result};

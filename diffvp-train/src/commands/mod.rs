@@ -1,0 +1,22 @@
+//! One file a subcommand.
+
+mod export;
+mod init;
+
+use diffvp_train::Result;
+
+/// The subcommands.
+#[derive(clap::Subcommand)]
+pub(crate) enum Command {
+    /// Make a run folder with random weights.
+    Init(init::Arguments),
+    /// Write the model package of a run folder.
+    Export(export::Arguments),
+}
+
+pub(crate) fn run(command: &Command) -> Result<()> {
+    match command {
+        Command::Init(arguments) => init::run(arguments),
+        Command::Export(arguments) => export::run(arguments),
+    }
+}
