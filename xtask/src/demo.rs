@@ -68,7 +68,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     {
         return fail(format!("{}: no such file or folder", scan.display()));
     }
-    let library = runtime::ensure(arguments.wheel.as_deref())?;
+    let library = runtime::chosen(arguments.wheel.as_deref())?;
     execute(cargo().args(BUILD.split(' ')))?;
     let folder = cache::dir()?.join("demo");
     fs::create_dir_all(&folder).map_err(|e| Failure::Sentence(format!("{}: {e}", folder.display())))?;

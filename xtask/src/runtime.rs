@@ -64,6 +64,19 @@ const PLATFORMS: [Platform; 4] = [
     },
 ];
 
+/// The library that programs are started with: the one that `ORT_DYLIB_PATH` names, or the pinned one.
+pub(crate) fn chosen(wheel: Option<&Path>) -> Result<PathBuf> {
+    let Some(named) = std::env::var_os("ORT_DYLIB_PATH").filter(|path| !path.is_empty()).map(PathBuf::from) else {
+        return ensure(wheel);
+    };
+    if !named.is_file() {
+        return fail(format!("ORT_DYLIB_PATH names {}, which is no file: correct it, or unset it", named.display()));
+    }
+    say(&format!("ONNX Runtime as ORT_DYLIB_PATH names it: {}", named.display()));
+    // Programs are started in other folders than this one.
+    std::path::absolute(&named).map_err(|error| Failure::Sentence(format!("{}: {error}", named.display())))
+}
+
 /// Makes sure that the pinned library is in the cache and returns its path. Once it is there, nothing is
 /// started or fetched.
 pub(crate) fn ensure(wheel: Option<&Path>) -> Result<PathBuf> {

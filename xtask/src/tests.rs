@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::process::{cargo, run as execute};
-use crate::{Result, runtime, say};
+use crate::{Result, runtime};
 
 /// Run all tests, with ONNX Runtime brought into the cache first.
 #[derive(clap::Args)]
@@ -27,12 +27,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         doc.args("doc --workspace --no-deps --features diffvp/cli".split(' ')).env("RUSTDOCFLAGS", "-D warnings");
         execute(&mut doc)?;
     }
-    // A library that the caller names is the one that is tested with.
-    let library = match std::env::var_os("ORT_DYLIB_PATH").filter(|path| !path.is_empty()) {
-        Some(path) => PathBuf::from(path),
-        None => runtime::ensure(arguments.wheel.as_deref())?,
-    };
-    say(&format!("ORT_DYLIB_PATH={}", library.display()));
+    let library = runtime::chosen(arguments.wheel.as_deref())?;
     let mut test = cargo();
     test.args("test --workspace --features diffvp/cli".split(' ')).args(&arguments.rest);
     execute(test.env("ORT_DYLIB_PATH", library))
