@@ -1,1 +1,3 @@
-//! placeholder
+//! Helpers of the whole-system tests.
+
+pub mod golden;
