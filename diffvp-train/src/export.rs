@@ -29,7 +29,12 @@ pub struct ExportRequest {
 /// # Errors
 /// Those of reading the run, of loading scans (naming the file), and of
 /// [`write_package`](diffvp_exporter::package::write_package). Nothing is left at `out` then.
-pub fn export(run: &Path, out: &Path, request: &ExportRequest, on_reference: impl FnMut(usize, usize)) -> Result<Manifest> {
+pub fn export(
+    run: &Path,
+    out: &Path,
+    request: &ExportRequest,
+    on_reference: impl FnMut(usize, usize),
+) -> Result<Manifest> {
     let run = Run::open(run)?;
     let references = list_references(&request.references)?;
     let contents = run.contents(request.options);
@@ -63,7 +68,8 @@ fn encode_all(
         on_reference(index, references.len());
         let failed = |source| Error::Reference { path: path.clone(), source };
         let scan = Scan::open(path).map_err(failed)?;
-        let input = preprocessing.apply(scan.volume()).and_then(|input| VolumeTensor::new(input, sizes)).map_err(failed)?;
+        let input =
+            preprocessing.apply(scan.volume()).and_then(|input| VolumeTensor::new(input, sizes)).map_err(failed)?;
         let encoding = encoder.encode(&input, &CancelToken::default()).map_err(failed)?;
         bank.ids.push(format!("reference-{index:03}"));
         bank.tokens.extend(encoding.tokens);

@@ -91,7 +91,10 @@ mod tests {
             assert_eq!(demo(600).unwrap(), first);
         }
         // Pinned: another hash would make every demo package another one.
-        assert_eq!(diffvp::files::sha256(first.json.as_bytes()), "pinned");
+        assert_eq!(
+            diffvp::files::sha256(first.json.as_bytes()),
+            "a2d93f984edbb08d969eee4adad42a5084796b701d235409924938ecca39705d"
+        );
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What the whole-system tests share.
 
+pub mod golden;
+
 use std::path::{Path, PathBuf};
 
 /// Folder with real scans: `$DIFFVP_SHARED/data`, else `shared/data` beside the workspace.
@@ -17,6 +19,6 @@ pub fn shared_data() -> Option<PathBuf> {
 }
 
 /// A committed reference value file.
-pub fn golden(name: &str) -> PathBuf {
+pub fn golden_file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("golden").join(name)
 }

@@ -2,7 +2,7 @@
 
 use diffvp::volume::{Axes, Fit, Interpolation, Preprocessing, Step};
 use diffvp::{Scan, Volume};
-use diffvp_tests::{golden, shared_data};
+use diffvp_tests::{golden_file, shared_data};
 use safetensors::SafeTensors;
 
 const DIMS: [usize; 3] = [40, 36, 24];
@@ -26,7 +26,7 @@ fn synthetic(direction: [[f64; 3]; 3]) -> Volume {
 }
 
 fn reference(name: &str) -> (Vec<usize>, Vec<f32>) {
-    let bytes = std::fs::read(golden("preprocess.safetensors")).unwrap();
+    let bytes = std::fs::read(golden_file("preprocess.safetensors")).unwrap();
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
     let tensor = tensors.tensor(name).unwrap();
     let values = tensor.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
@@ -76,11 +76,8 @@ fn published_pipelines_agree() {
     check("reg2rg", &v, one, 2e-6, reg2rg);
 
     let mut ct_clip = Preprocessing::ct_clip().steps;
-    ct_clip[2] = Step::Resample {
-        spacing_mm: [3.0, 1.1, 1.1],
-        interpolation: Interpolation::Trilinear,
-        fit: Fit::EdgesFloor,
-    };
+    ct_clip[2] =
+        Step::Resample { spacing_mm: [3.0, 1.1, 1.1], interpolation: Interpolation::Trilinear, fit: Fit::EdgesFloor };
     ct_clip[4] = Step::CenterCropOrPad { size: [22, 18, 20], pad_value: -1.0 };
     check("ct_clip", &v, one, 2e-6, ct_clip);
 
@@ -98,18 +95,15 @@ fn orientation_and_spacing_agree_with_monai() {
     // Grid axes run posterior, superior, right.
     let turned = synthetic([[0.0, 0.0, -1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]);
     check("orient_lps", &turned, [2, 3, 3], 0.0, vec![Step::Orient { axes: Axes::Lps }]);
-    let spacing = Step::Resample {
-        spacing_mm: [3.1, 1.7, 1.9],
-        interpolation: Interpolation::Trilinear,
-        fit: Fit::FirstCentre,
-    };
+    let spacing =
+        Step::Resample { spacing_mm: [3.1, 1.7, 1.9], interpolation: Interpolation::Trilinear, fit: Fit::FirstCentre };
     check("merlin", &turned, [1, 2, 2], 1e-3, vec![Step::Orient { axes: Axes::Ras }, spacing]);
 }
 
 #[test]
 fn real_scans_agree_with_monai() {
     let Some(data) = shared_data() else { return };
-    let text = std::fs::read_to_string(golden("preprocess_real.json")).unwrap();
+    let text = std::fs::read_to_string(golden_file("preprocess_real.json")).unwrap();
     let reference: serde_json::Value = serde_json::from_str(&text).unwrap();
     let area = resize([64, 256, 256], Interpolation::Area);
     let crop = Step::CropForeground { above: -1000.0, margin_voxels: 0 };

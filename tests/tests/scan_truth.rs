@@ -4,11 +4,11 @@ use std::io::{Read, Write};
 use std::path::Path;
 
 use diffvp::{Error, Scan, ScanOptions, Volume, WarningCode};
-use diffvp_tests::{golden, shared_data};
+use diffvp_tests::{golden_file, shared_data};
 use serde_json::Value;
 
 fn truth() -> Value {
-    serde_json::from_str(&std::fs::read_to_string(golden("scan_truth.json")).unwrap()).unwrap()
+    serde_json::from_str(&std::fs::read_to_string(golden_file("scan_truth.json")).unwrap()).unwrap()
 }
 
 fn numbers(value: &Value) -> Vec<f64> {

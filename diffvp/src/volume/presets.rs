@@ -94,10 +94,6 @@ impl Preprocessing {
     }
 
     fn chest_spacing() -> Step {
-        Step::Resample {
-            spacing_mm: [1.5, 0.75, 0.75],
-            interpolation: Interpolation::Trilinear,
-            fit: Fit::EdgesFloor,
-        }
+        Step::Resample { spacing_mm: [1.5, 0.75, 0.75], interpolation: Interpolation::Trilinear, fit: Fit::EdgesFloor }
     }
 }

@@ -111,7 +111,11 @@ mod tests {
         assert!(refused(Step::Resize { size: [0, 1, 1], interpolation: Interpolation::Area }));
         assert!(refused(Step::Resize { size: [usize::MAX, 2, 2], interpolation: Interpolation::Area }));
         assert!(refused(Step::CenterCropOrPad { size: [4096, 4096, 4096], pad_value: 0.0 }));
-        assert!(refused(Step::Resample { spacing_mm: [0.0, 1.0, 1.0], interpolation: Interpolation::Nearest, fit: Fit::Edges }));
+        assert!(refused(Step::Resample {
+            spacing_mm: [0.0, 1.0, 1.0],
+            interpolation: Interpolation::Nearest,
+            fit: Fit::Edges
+        }));
         assert!(Preprocessing { steps: vec![], channels: 0 }.validate().is_err());
     }
 }

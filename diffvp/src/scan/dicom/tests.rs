@@ -179,9 +179,13 @@ fn geometry_that_does_not_fit_is_refused() {
             object.put(DataElement::new(tags::PIXEL_DATA, VR::OW, PrimitiveValue::U16(pixels.into())));
         }
     });
-    for (name, files) in
-        [("missing", missing), ("tilted", tilted), ("coronal", coronal), ("unplaced", unplaced), ("differing", differing)]
-    {
+    for (name, files) in [
+        ("missing", missing),
+        ("tilted", tilted),
+        ("coronal", coronal),
+        ("unplaced", unplaced),
+        ("differing", differing),
+    ] {
         let result = open(&files);
         assert!(matches!(result, Err(Error::Geometry { .. })), "{name}: {result:?}");
     }
@@ -198,10 +202,9 @@ fn doubled_slices_are_dropped_with_a_warning() {
 #[test]
 fn other_pictures_are_refused() {
     let changed = |tag, value: &'static str| series(&[0.0, 2.0], move |object, _| text(object, tag, VR::CS, value));
-    for (name, files) in [
-        ("modality", changed(tags::MODALITY, "MR")),
-        ("colour", changed(tags::PHOTOMETRIC_INTERPRETATION, "RGB")),
-    ] {
+    for (name, files) in
+        [("modality", changed(tags::MODALITY, "MR")), ("colour", changed(tags::PHOTOMETRIC_INTERPRETATION, "RGB"))]
+    {
         let result = open(&files);
         assert!(matches!(result, Err(Error::Unsupported { .. })), "{name}: {result:?}");
     }
@@ -286,7 +289,10 @@ fn unknown_and_damaged_packing_is_typed() {
         })
     };
     let mpeg = open(&packed("1.2.840.10008.1.2.4.102", &[0; 16]));
-    assert!(matches!(&mpeg, Err(Error::Unsupported { detail }) if detail.contains("1.2.840.10008.1.2.4.102")), "{mpeg:?}");
+    assert!(
+        matches!(&mpeg, Err(Error::Unsupported { detail }) if detail.contains("1.2.840.10008.1.2.4.102")),
+        "{mpeg:?}"
+    );
     for syntax in ["1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2.4.90"] {
         let soup = [0xff, 0xd8, 0xff, 0xc3, 0, 11, 16, 0, 3, 0, 4, 1, 0, 0x11, 0, 0xff, 0xda, 0, 0];
         let result = open(&packed(syntax, &soup));
@@ -355,7 +361,9 @@ fn nothing_of_the_patient_gets_out() {
 #[test]
 fn enhanced_frames_have_their_own_place_and_rescale() {
     let item = |elements: Vec<(dicom_core::Tag, VR, &str)>| {
-        InMemDicomObject::from_element_iter(elements.into_iter().map(|(tag, vr, value)| DataElement::new(tag, vr, value)))
+        InMemDicomObject::from_element_iter(
+            elements.into_iter().map(|(tag, vr, value)| DataElement::new(tag, vr, value)),
+        )
     };
     let sequence = |tag, items: Vec<InMemDicomObject>| {
         DataElement::new(tag, VR::SQ, dicom_core::value::DataSetSequence::from(items))
@@ -379,10 +387,7 @@ fn enhanced_frames_have_their_own_place_and_rescale() {
     ]);
     let frame = |position: &str, intercept: &str| {
         InMemDicomObject::from_element_iter([
-            sequence(
-                tags::PLANE_POSITION_SEQUENCE,
-                vec![item(vec![(tags::IMAGE_POSITION_PATIENT, VR::DS, position)])],
-            ),
+            sequence(tags::PLANE_POSITION_SEQUENCE, vec![item(vec![(tags::IMAGE_POSITION_PATIENT, VR::DS, position)])]),
             sequence(
                 tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE,
                 vec![item(vec![(tags::RESCALE_INTERCEPT, VR::DS, intercept), (tags::RESCALE_SLOPE, VR::DS, "1")])],

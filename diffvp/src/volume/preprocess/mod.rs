@@ -13,9 +13,9 @@ use field::{Change, Field};
 pub use grid::GridMap;
 use taps::Taps;
 
+use super::Volume;
 use super::steps::{Axes, Fit, Interpolation, Preprocessing, Step};
 use super::validate::MAX_VALUES;
-use super::Volume;
 use crate::{Error, Result};
 
 /// What a network sees: `[channels, slices, rows, columns]`, columns fastest.
@@ -45,7 +45,11 @@ impl Preprocessing {
         let grid = field.grid.clone();
         let count = field.len() as u64 * self.channels as u64;
         if count > MAX_VALUES {
-            return Err(Error::LimitExceeded { what: "values of the prepared volume".into(), found: count, limit: MAX_VALUES });
+            return Err(Error::LimitExceeded {
+                what: "values of the prepared volume".into(),
+                found: count,
+                limit: MAX_VALUES,
+            });
         }
         let mut values = field.into_values();
         let one = values.len();
