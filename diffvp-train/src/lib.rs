@@ -2,6 +2,8 @@
 
 mod error;
 pub mod export;
+pub mod labels;
 pub mod run;
+pub mod synth;
 
 pub use error::{Error, Result};
