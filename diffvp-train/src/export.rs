@@ -97,7 +97,7 @@ pub fn list_references(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
         let list = path.join("normal.txt");
         if list.exists() {
             let text = std::fs::read_to_string(&list).map_err(failed)?;
-            scans.extend(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(|line| path.join(line)));
+            scans.extend(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(|line| listed(path, line)));
             continue;
         }
         let mut files = Vec::new();
@@ -115,4 +115,10 @@ pub fn list_references(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
         scans.extend(files);
     }
     if scans.is_empty() { Err(Error::NoReferences) } else { Ok(scans) }
+}
+
+/// A line of `normal.txt` is a file name, or a scan's name without `.nii.gz`.
+fn listed(folder: &Path, line: &str) -> PathBuf {
+    let named = folder.join(line);
+    if named.exists() { named } else { folder.join(format!("{line}.nii.gz")) }
 }

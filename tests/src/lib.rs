@@ -1,5 +1,6 @@
 //! What the whole-system tests share.
 
+pub mod demo;
 pub mod golden;
 
 use std::path::{Path, PathBuf};

@@ -8,6 +8,7 @@ mod generate;
 mod sampling;
 mod text;
 
+pub use crate::runtime::{Decoder, KvCache, LogitRows};
 pub use embedding::Embedding;
 pub use generate::StopReason;
 pub(crate) use generate::{Generated, Generator, Request, TextEvent};

@@ -1,11 +1,12 @@
 //! Writes a volume as NIfTI-1.
 
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::Path;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+use crate::files::write_atomic;
 use crate::{Error, Result, Volume};
 
 const HEADER: usize = 352;
@@ -23,27 +24,15 @@ pub fn write_nifti(volume: &Volume, path: impl AsRef<Path>) -> Result<()> {
     if let Some(size) = volume.dims().into_iter().find(|d| *d > i16::MAX as usize) {
         return Err(Error::Unsupported { detail: format!("NIfTI-1 cannot hold an axis of {size} voxels") });
     }
-    let write = |source| Error::Write { path: path.to_path_buf(), source };
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let file = tempfile::Builder::new().prefix(".diffvp-").suffix(".tmp").tempfile_in(folder).map_err(write)?;
-    let buffered = BufWriter::with_capacity(1 << 20, file);
     let gzip = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("gz"));
-    let buffered = if gzip {
-        let mut encoder = GzEncoder::new(buffered, Compression::fast());
-        write_to(volume, &mut encoder).map_err(write)?;
-        encoder.finish().map_err(write)?
-    } else {
-        let mut buffered = buffered;
-        write_to(volume, &mut buffered).map_err(write)?;
-        buffered
-    };
-    let file = buffered.into_inner().map_err(|e| write(e.into_error()))?;
-    file.as_file().sync_all().map_err(write)?;
-    file.persist(path).map_err(|e| write(e.error))?;
-    Ok(())
+    write_atomic(path, |out| {
+        if !gzip {
+            return write_to(volume, out);
+        }
+        let mut encoder = GzEncoder::new(out, Compression::fast());
+        write_to(volume, &mut encoder)?;
+        encoder.finish().map(drop)
+    })
 }
 
 fn write_to(volume: &Volume, out: &mut impl Write) -> std::io::Result<()> {

@@ -1,0 +1,89 @@
+//! A small model package, made once per test process as a user would make it, and a scan for it.
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use diffvp::runtime::SessionOptions;
+use diffvp::{Scan, Volume};
+use diffvp_exporter::graphs::DecoderOptions;
+use diffvp_exporter::package::ExportOptions;
+use diffvp_train::export::{ExportRequest, export};
+use diffvp_train::run::{Preset, init};
+use diffvp_train::synth::{PhantomOptions, Size, phantom};
+
+/// A folder below the build folder that belongs to this test program alone.
+pub fn work_folder() -> PathBuf {
+    let program = std::env::current_exe().expect("a test program has a path");
+    let stem = program.file_stem().expect("a test program has a name").to_owned();
+    let folder = program.parent().expect("a test program lies in a folder").join("../tmp").join(stem);
+    std::fs::create_dir_all(&folder).expect("the build folder can be written");
+    folder
+}
+
+/// A synthetic chest of 48 × 48 × 32 voxels.
+pub fn chest(index: u64) -> Volume {
+    let options = PhantomOptions { size: Size::Tiny, ..PhantomOptions::default() };
+    phantom(11, index, &options).expect("a phantom").volume
+}
+
+/// [`chest`] as a scan.
+pub fn scan(index: u64) -> Scan {
+    Scan::from_voxels(chest(index))
+}
+
+/// The demo model with four-bit weights and three references.
+pub fn package() -> &'static Path {
+    static PACKAGE: OnceLock<PathBuf> = OnceLock::new();
+    PACKAGE.get_or_init(|| make("demo.diffvp", 0, ExportOptions::default()))
+}
+
+/// The same with float32 weights.
+pub fn package_f32() -> &'static Path {
+    static PACKAGE: OnceLock<PathBuf> = OnceLock::new();
+    PACKAGE.get_or_init(|| {
+        make("demo-f32.diffvp", 0, ExportOptions { decoder: DecoderOptions::f32(), ..ExportOptions::default() })
+    })
+}
+
+/// Another version: other weights.
+pub fn package_other() -> &'static Path {
+    static PACKAGE: OnceLock<PathBuf> = OnceLock::new();
+    PACKAGE.get_or_init(|| make("demo-other.diffvp", 1, ExportOptions::default()))
+}
+
+fn make(name: &str, seed: u64, options: ExportOptions) -> PathBuf {
+    let folder = work_folder();
+    let run = tempfile::tempdir_in(&folder).expect("a temporary folder");
+    init(Preset::Demo, seed, true, run.path()).expect("a run folder");
+    let references: Vec<PathBuf> = (0..3)
+        .map(|index| {
+            let path = run.path().join(format!("{index}.nii.gz"));
+            diffvp::scan::write_nifti(&chest(100 + index), &path).expect("a reference");
+            path
+        })
+        .collect();
+    let out = folder.join(name);
+    let session = SessionOptions { threads: 1, ..SessionOptions::default() };
+    let request = ExportRequest { references, options, session };
+    export(run.path(), &out, &request, |_, _| {}).expect("a package; run the tests with `cargo xtask test`");
+    out
+}
+
+/// A copy of [`package`] that a test may damage.
+pub fn package_copy(to: &Path) -> PathBuf {
+    let copy = to.join("copy.diffvp");
+    std::fs::create_dir(&copy).expect("a folder");
+    for entry in std::fs::read_dir(package()).expect("the package").map(Result::unwrap) {
+        std::fs::copy(entry.path(), copy.join(entry.file_name())).expect("a copy");
+    }
+    copy
+}
+
+/// The `diffvp` program beside the test programs; `cargo xtask test` builds it.
+pub fn program(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("a test program has a path");
+    let folder = test.parent().and_then(Path::parent).expect("a test program lies in target/PROFILE/deps");
+    let program = folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+    assert!(program.exists(), "{} is not built: run the tests with `cargo xtask test`", program.display());
+    program
+}
