@@ -44,20 +44,28 @@ fn the_schema_is_one() {
 
 #[test]
 fn every_example_fits_schema_and_types() {
-    let mut preparations = 0;
+    let mut preparations = Vec::new();
     for example in examples() {
         if example.get("format").is_some() {
             check(None, &example).unwrap();
             let typed: Manifest = serde_json::from_value(example).unwrap();
             check(None, &serde_json::to_value(typed).unwrap()).unwrap();
         } else {
-            preparations += 1;
             check(Some("preprocessing"), &example).unwrap_or_else(|error| panic!("{error} in {example}"));
             let typed: Preprocessing = serde_json::from_value(example).unwrap();
-            check(Some("preprocessing"), &serde_json::to_value(typed).unwrap()).unwrap();
+            check(Some("preprocessing"), &serde_json::to_value(&typed).unwrap()).unwrap();
+            preparations.push(typed);
         }
     }
-    assert_eq!(preparations, 6, "one for each row of published preparations");
+    let presets = [
+        Preprocessing::reg2rg(),
+        Preprocessing::ct2rep(),
+        Preprocessing::ct_clip(),
+        Preprocessing::merlin(),
+        Preprocessing::m3d(),
+        Preprocessing::medicalnet(),
+    ];
+    assert_eq!(preparations, presets, "the published preparations, in this order");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::manifest::{Manifest, PromptSegment, ReportForm};
 use super::names;
-use crate::volume::{Preprocessing, Step};
+use crate::volume::Preprocessing;
 use crate::{Error, Result};
 
 /// Largest extent of a volume along one axis, in voxels.
@@ -120,64 +120,14 @@ fn vision(manifest: &Manifest) -> Check {
 }
 
 fn preprocessing(block: &Preprocessing, input: [usize; 4]) -> Check {
-    if block.steps.len() > MAX_ENTRIES {
-        return Err(format!("preprocessing.steps has more than {MAX_ENTRIES} steps"));
-    }
-    // Known from the step that fixes it until a step whose result depends on the scan.
-    let mut size = None;
-    for (index, step) in block.steps.iter().enumerate() {
-        let refuse = |why: &str| Err(format!("preprocessing.steps[{index}]: {why}"));
-        match step {
-            Step::Orient { .. } => size = None,
-            Step::Resample { spacing_mm, .. } => {
-                if !spacing_mm.iter().all(|s| (1e-3..=1e3).contains(s)) {
-                    return refuse("spacing_mm is not from 0.001 to 1000");
-                }
-                size = None;
-            }
-            Step::CropForeground { above, margin_voxels } => {
-                if !above.is_finite() || *margin_voxels > MAX_EXTENT {
-                    return refuse("above is not finite, or margin_voxels is over 4096");
-                }
-                size = None;
-            }
-            Step::Resize { size: to, .. } => size = Some(*to),
-            Step::CenterCropOrPad { size: to, pad_value } => {
-                if !pad_value.is_finite() {
-                    return refuse("pad_value is not finite");
-                }
-                size = Some(*to);
-            }
-            Step::Clip { min, max } => {
-                if !(min.is_finite() && max.is_finite() && min < max) {
-                    return refuse("min and max are not finite, or min is not below max");
-                }
-            }
-            Step::Scale { shift, divisor } => {
-                if !(shift.is_finite() && divisor.is_finite() && *divisor != 0.0) {
-                    return refuse("shift or divisor is not finite, or divisor is 0");
-                }
-            }
-            Step::ZScore { above } => {
-                if !above.is_finite() {
-                    return refuse("above is not finite");
-                }
-            }
-            Step::MinMax => {}
-        }
-        if let Some(size) = size {
-            size.iter()
-                .try_for_each(|&extent| within(&format!("preprocessing.steps[{index}].size"), extent, MAX_EXTENT))?;
-            tensor("preprocessing size", &size)?;
-        }
-    }
-    match size {
-        None => Err("preprocessing.steps: no step fixes the size that vision.input states".into()),
-        Some([s, r, c]) if [block.channels, s, r, c] == input => Ok(()),
-        Some([s, r, c]) => {
-            let made = [block.channels, s, r, c];
-            Err(format!("preprocessing makes {made:?}, and vision.input is {input:?}"))
-        }
+    block.validate().map_err(|error| match error {
+        Error::Manifest { detail } => detail,
+        other => other.to_string(),
+    })?;
+    match block.output_shape() {
+        None => Err("preprocessing: no step fixes the size that vision.input states".into()),
+        Some(made) if made == input => Ok(()),
+        Some(made) => Err(format!("preprocessing makes {made:?}, and vision.input is {input:?}")),
     }
 }
 
