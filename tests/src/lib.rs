@@ -12,11 +12,16 @@ pub fn shared_data() -> Option<PathBuf> {
     if data.is_dir() {
         return Some(data);
     }
-    eprintln!("skipped: no real scans at {} (set DIFFVP_SHARED)", data.display());
+    eprintln!(
+        "skipped: no real scans at {} (set DIFFVP_SHARED)",
+        data.display()
+    );
     None
 }
 
 /// A committed reference value file.
 pub fn golden(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("golden").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("golden")
+        .join(name)
 }

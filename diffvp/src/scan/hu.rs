@@ -29,7 +29,14 @@ pub(super) fn check(volume: &Volume, warnings: &mut Vec<Warning>) {
 pub(super) fn check_oblique(volume: &Volume, warnings: &mut Vec<Warning>) {
     let direction = volume.direction();
     let worst = (0..3)
-        .map(|axis| (0..3).map(|row| direction[row][axis].abs()).fold(0.0, f64::max).min(1.0).acos().to_degrees())
+        .map(|axis| {
+            (0..3)
+                .map(|row| direction[row][axis].abs())
+                .fold(0.0, f64::max)
+                .min(1.0)
+                .acos()
+                .to_degrees()
+        })
         .fold(0.0, f64::max);
     if worst > 5.0 {
         warnings.push(Warning::new(

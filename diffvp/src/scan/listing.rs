@@ -23,8 +23,14 @@ pub(super) struct Listing {
 /// # Errors
 /// [`Error::Read`] if a folder cannot be read, [`Error::LimitExceeded`] beyond 200,000 entries.
 pub(super) fn list(root: &Path) -> Result<Listing> {
-    let read = |source| Error::Read { path: root.to_path_buf(), source };
-    let mut listing = Listing { files: Vec::new(), skipped: 0 };
+    let read = |source| Error::Read {
+        path: root.to_path_buf(),
+        source,
+    };
+    let mut listing = Listing {
+        files: Vec::new(),
+        skipped: 0,
+    };
     let mut pending = vec![(root.to_path_buf(), 0)];
     let mut entries = 0;
     while let Some((folder, depth)) = pending.pop() {
@@ -73,7 +79,11 @@ mod tests {
         #[cfg(unix)]
         std::os::unix::fs::symlink(root.path(), root.path().join("loop")).unwrap();
         let listing = list(root.path()).unwrap();
-        let names: Vec<_> = listing.files.iter().map(|f| f.strip_prefix(root.path()).unwrap()).collect();
+        let names: Vec<_> = listing
+            .files
+            .iter()
+            .map(|f| f.strip_prefix(root.path()).unwrap())
+            .collect();
         assert_eq!(names, ["a", "b", "d/c"].map(Path::new));
         assert_eq!(listing.skipped, if cfg!(unix) { 2 } else { 1 });
     }

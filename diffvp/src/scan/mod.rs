@@ -48,7 +48,11 @@ pub struct ScanOptions {
 
 impl Default for ScanOptions {
     fn default() -> Self {
-        ScanOptions { series_instance_uid: None, spacing_mm: None, max_voxels: 1 << 30 }
+        ScanOptions {
+            series_instance_uid: None,
+            spacing_mm: None,
+            max_voxels: 1 << 30,
+        }
     }
 }
 
@@ -87,8 +91,13 @@ impl Scan {
         let path = path.as_ref();
         options.validate()?;
         let metadata = std::fs::metadata(path).map_err(|source| match source.kind() {
-            std::io::ErrorKind::NotFound => Error::NotFound { path: path.to_path_buf() },
-            _ => Error::Read { path: path.to_path_buf(), source },
+            std::io::ErrorKind::NotFound => Error::NotFound {
+                path: path.to_path_buf(),
+            },
+            _ => Error::Read {
+                path: path.to_path_buf(),
+                source,
+            },
         })?;
         if metadata.is_dir() {
             return open_folder(path, options);
@@ -103,9 +112,10 @@ impl Scan {
             Format::Nifti { gzip } => nifti::open(path, gzip, options),
             Format::Dicom => dicom::load(&[Input::File(path.to_path_buf())], Vec::new(), options),
             Format::Known { detail } => Err(Error::Unsupported { detail }),
-            Format::Unknown { detail } => {
-                Err(Error::UnknownFormat { path: path.to_path_buf(), detail: detail.into() })
-            }
+            Format::Unknown { detail } => Err(Error::UnknownFormat {
+                path: path.to_path_buf(),
+                detail: detail.into(),
+            }),
         }
     }
 
@@ -114,7 +124,11 @@ impl Scan {
         let mut warnings = Vec::new();
         hu::check(&volume, &mut warnings);
         hu::check_oblique(&volume, &mut warnings);
-        Scan { volume, warnings, source: ScanSource::new(ScanFormat::Memory, 0) }
+        Scan {
+            volume,
+            warnings,
+            source: ScanSource::new(ScanFormat::Memory, 0),
+        }
     }
 
     /// A scan from the bytes of DICOM files, in any order; the same rules as for a folder.
@@ -145,7 +159,10 @@ impl Scan {
 
 fn open_folder(path: &Path, options: &ScanOptions) -> Result<Scan> {
     let listing = listing::list(path)?;
-    let empty = |detail: String| Error::EmptyStudy { path: path.to_path_buf(), detail };
+    let empty = |detail: String| Error::EmptyStudy {
+        path: path.to_path_buf(),
+        detail,
+    };
     let seen = listing.files.len();
     if seen == 0 {
         return Err(empty("the folder holds no files".into()));
@@ -158,7 +175,10 @@ fn open_folder(path: &Path, options: &ScanOptions) -> Result<Scan> {
             Ok(Format::Nifti { .. }) => nifti_files += 1,
             Ok(_) => {}
             Err(Error::Read { source, .. }) => {
-                return Err(Error::Read { path: path.to_path_buf(), source });
+                return Err(Error::Read {
+                    path: path.to_path_buf(),
+                    source,
+                });
             }
             Err(other) => return Err(other),
         }

@@ -26,17 +26,25 @@ const PREFIX: u64 = 348;
 
 /// Sniffs a file on disk.
 pub(super) fn file(path: &Path) -> Result<Format> {
-    let read = |source| Error::Read { path: path.to_path_buf(), source };
+    let read = |source| Error::Read {
+        path: path.to_path_buf(),
+        source,
+    };
     let mut prefix = Vec::with_capacity(PREFIX as usize);
     let mut file = File::open(path).map_err(read)?;
-    file.by_ref().take(PREFIX).read_to_end(&mut prefix).map_err(read)?;
+    file.by_ref()
+        .take(PREFIX)
+        .read_to_end(&mut prefix)
+        .map_err(read)?;
     if !prefix.starts_with(&[0x1f, 0x8b]) {
         return Ok(plain(&prefix));
     }
     let mut inside = Vec::with_capacity(PREFIX as usize);
     let stream = GzDecoder::new(prefix.as_slice().chain(file));
     if stream.take(PREFIX).read_to_end(&mut inside).is_err() && inside.len() < 4 {
-        return Err(Error::Corrupt { detail: "the gzip stream breaks off or is damaged at its start".into() });
+        return Err(Error::Corrupt {
+            detail: "the gzip stream breaks off or is damaged at its start".into(),
+        });
     }
     Ok(match plain(&inside) {
         Format::Nifti { .. } => Format::Nifti { gzip: true },
@@ -44,15 +52,21 @@ pub(super) fn file(path: &Path) -> Result<Format> {
             detail: "DICOM inside gzip is not read: unpack the file first".into(),
         },
         Format::Known { detail } => Format::Known { detail },
-        Format::Unknown { .. } => Format::Unknown { detail: "a gzip file that does not hold NIfTI" },
+        Format::Unknown { .. } => Format::Unknown {
+            detail: "a gzip file that does not hold NIfTI",
+        },
     })
 }
 
 /// Sniffs bytes that are not compressed.
 pub(super) fn plain(bytes: &[u8]) -> Format {
-    let known = |detail: &str| Format::Known { detail: detail.into() };
+    let known = |detail: &str| Format::Known {
+        detail: detail.into(),
+    };
     if bytes.is_empty() {
-        return Format::Unknown { detail: "the file is empty" };
+        return Format::Unknown {
+            detail: "the file is empty",
+        };
     }
     if let Some(format) = nifti(bytes) {
         return format;
@@ -61,31 +75,45 @@ pub(super) fn plain(bytes: &[u8]) -> Format {
         return Format::Dicom;
     }
     if bytes.starts_with(b"NRRD") {
-        return known("NRRD is not read: convert it to NIfTI (for instance with SimpleITK or 3D Slicer)");
+        return known(
+            "NRRD is not read: convert it to NIfTI (for instance with SimpleITK or 3D Slicer)",
+        );
     }
     if bytes.starts_with(b"ObjectType") || bytes.starts_with(b"NDims") {
-        return known("MetaImage is not read: convert it to NIfTI (for instance with SimpleITK or 3D Slicer)");
+        return known(
+            "MetaImage is not read: convert it to NIfTI (for instance with SimpleITK or 3D Slicer)",
+        );
     }
     if bytes.starts_with(b"PK\x03\x04") {
         return known("a zip archive is not read: unpack it and name the folder");
     }
-    let text = bytes.iter().all(|b| (0x20..0x7f).contains(b) || b"\t\r\n".contains(b));
+    let text = bytes
+        .iter()
+        .all(|b| (0x20..0x7f).contains(b) || b"\t\r\n".contains(b));
     Format::Unknown {
-        detail: if text { "the content is plain text" } else { "the content is neither NIfTI nor DICOM" },
+        detail: if text {
+            "the content is plain text"
+        } else {
+            "the content is neither NIfTI nor DICOM"
+        },
     }
 }
 
 fn nifti(bytes: &[u8]) -> Option<Format> {
     let size: [u8; 4] = bytes.get(..4)?.try_into().ok()?;
     let is = |n: u32| size == n.to_le_bytes() || size == n.to_be_bytes();
-    let pair = || Format::Known {
+    let pair = || {
+        Format::Known {
         detail: "a NIfTI header whose voxels are in a separate .img file is not read: convert it to one .nii file".into(),
+    }
     };
     if is(348) {
         return match bytes.get(344..348) {
             Some(b"n+1\0") => Some(Format::Nifti { gzip: false }),
             Some(b"ni1\0") => Some(pair()),
-            Some(_) => Some(Format::Known { detail: "an ANALYZE 7.5 header is not read: convert it to NIfTI".into() }),
+            Some(_) => Some(Format::Known {
+                detail: "an ANALYZE 7.5 header is not read: convert it to NIfTI".into(),
+            }),
             None => None,
         };
     }
@@ -101,7 +129,9 @@ fn nifti(bytes: &[u8]) -> Option<Format> {
 
 /// A data set without preamble starts with an element of group 0002 or 0008 whose value is short.
 fn dicom_without_preamble(bytes: &[u8]) -> bool {
-    let Some(head) = bytes.get(..8) else { return false };
+    let Some(head) = bytes.get(..8) else {
+        return false;
+    };
     if head.starts_with(b"DICM") {
         return true;
     }
@@ -142,17 +172,35 @@ mod tests {
     #[test]
     fn formats_are_told_by_content() {
         assert_eq!(sniff(&nifti1()).unwrap(), Format::Nifti { gzip: false });
-        assert_eq!(sniff(&gzip(&nifti1())).unwrap(), Format::Nifti { gzip: true });
+        assert_eq!(
+            sniff(&gzip(&nifti1())).unwrap(),
+            Format::Nifti { gzip: true }
+        );
         let mut dicom = vec![0; 128];
         dicom.extend_from_slice(b"DICM\x02\0\0\0UL\x04\0");
         assert_eq!(sniff(&dicom).unwrap(), Format::Dicom);
         assert_eq!(sniff(&dicom[132..]).unwrap(), Format::Dicom);
-        assert_eq!(sniff(b"\x08\0\x05\0\x0a\0\0\0ISO_IR 100").unwrap(), Format::Dicom);
-        assert!(matches!(sniff(b"NRRD0004\n# x").unwrap(), Format::Known { .. }));
-        assert!(matches!(sniff(b"ObjectType = Image\n").unwrap(), Format::Known { .. }));
+        assert_eq!(
+            sniff(b"\x08\0\x05\0\x0a\0\0\0ISO_IR 100").unwrap(),
+            Format::Dicom
+        );
+        assert!(matches!(
+            sniff(b"NRRD0004\n# x").unwrap(),
+            Format::Known { .. }
+        ));
+        assert!(matches!(
+            sniff(b"ObjectType = Image\n").unwrap(),
+            Format::Known { .. }
+        ));
         assert!(matches!(sniff(b"").unwrap(), Format::Unknown { .. }));
-        assert!(matches!(sniff(b"just a text").unwrap(), Format::Unknown { .. }));
-        assert!(matches!(sniff(&gzip(b"just a text")).unwrap(), Format::Unknown { .. }));
+        assert!(matches!(
+            sniff(b"just a text").unwrap(),
+            Format::Unknown { .. }
+        ));
+        assert!(matches!(
+            sniff(&gzip(b"just a text")).unwrap(),
+            Format::Unknown { .. }
+        ));
     }
 
     #[test]
@@ -164,6 +212,9 @@ mod tests {
 
     #[test]
     fn damaged_gzip_is_corrupt() {
-        assert!(matches!(sniff(&[0x1f, 0x8b, 8, 0, 0]), Err(Error::Corrupt { .. })));
+        assert!(matches!(
+            sniff(&[0x1f, 0x8b, 8, 0, 0]),
+            Err(Error::Corrupt { .. })
+        ));
     }
 }

@@ -82,6 +82,10 @@ pub struct SeriesSummary {
 
 impl ScanSource {
     pub(super) fn new(format: ScanFormat, files: usize) -> Self {
-        ScanSource { format, files, series: Vec::new() }
+        ScanSource {
+            format,
+            files,
+            series: Vec::new(),
+        }
     }
 }

@@ -10,7 +10,12 @@ mod validate;
 pub use preprocess::{GridMap, ModelInput};
 pub use steps::{Axes, Fit, Interpolation, Preprocessing, Step};
 
+use rayon::prelude::*;
+
 use crate::error::{Error, Result};
+
+/// Voxels that one thread looks at in a row.
+const CHUNK: usize = 1 << 18;
 
 /// A CT volume in Hounsfield units on a regular grid, in the patient coordinates of DICOM and ITK
 /// (LPS: +x to the patient's left, +y to the back, +z to the head).
@@ -45,7 +50,13 @@ impl Volume {
         let geometry = |detail: String| Err(Error::Geometry { detail });
         let count = dims.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
         if count != Some(voxels_hu.len()) || voxels_hu.is_empty() {
-            return geometry(format!("{} voxels do not fill {} × {} × {}", voxels_hu.len(), dims[0], dims[1], dims[2]));
+            return geometry(format!(
+                "{} voxels do not fill {} × {} × {}",
+                voxels_hu.len(),
+                dims[0],
+                dims[1],
+                dims[2]
+            ));
         }
         if !spacing_mm.iter().all(|s| s.is_finite() && *s > 0.0) {
             return geometry(format!("spacing {spacing_mm:?} mm is not positive"));
@@ -62,13 +73,22 @@ impl Volume {
                 }
             }
         }
-        let bad = voxels_hu.iter().filter(|v| !v.is_finite()).count();
+        let bad: usize = voxels_hu
+            .par_chunks(CHUNK)
+            .map(|chunk| chunk.iter().filter(|v| !v.is_finite()).count())
+            .sum();
         if bad > 0 {
             return Err(Error::InvalidVoxels {
                 detail: format!("{bad} of {} voxels are NaN or infinite", voxels_hu.len()),
             });
         }
-        Ok(Volume { voxels_hu, dims, spacing_mm, origin_mm, direction })
+        Ok(Volume {
+            voxels_hu,
+            dims,
+            spacing_mm,
+            origin_mm,
+            direction,
+        })
     }
 
     /// Voxels in Hounsfield units, `x` fastest, then `y`, then `z`.
@@ -98,6 +118,11 @@ impl Volume {
 
     /// Lowest and highest value in HU.
     pub fn range_hu(&self) -> (f32, f32) {
-        self.voxels_hu.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(lo, hi), &v| (lo.min(v), hi.max(v)))
+        let widest = |a: (f32, f32), b: (f32, f32)| (a.0.min(b.0), a.1.max(b.1));
+        let none = (f32::INFINITY, f32::NEG_INFINITY);
+        self.voxels_hu
+            .par_chunks(CHUNK)
+            .map(|chunk| chunk.iter().fold(none, |range, &v| widest(range, (v, v))))
+            .reduce(|| none, widest)
     }
 }

@@ -11,10 +11,22 @@ impl Preprocessing {
         Preprocessing {
             steps: vec![
                 TO_LPS,
-                Step::CropForeground { above: -1000.0, margin_voxels: 0 },
-                Step::Resize { size: [64, 256, 256], interpolation: Interpolation::Area },
-                Step::Clip { min: -1000.0, max: 200.0 },
-                Step::Scale { shift: 400.0, divisor: 600.0 },
+                Step::CropForeground {
+                    above: -1000.0,
+                    margin_voxels: 0,
+                },
+                Step::Resize {
+                    size: [64, 256, 256],
+                    interpolation: Interpolation::Area,
+                },
+                Step::Clip {
+                    min: -1000.0,
+                    max: 200.0,
+                },
+                Step::Scale {
+                    shift: 400.0,
+                    divisor: 600.0,
+                },
             ],
             channels: 1,
         }
@@ -26,10 +38,19 @@ impl Preprocessing {
         Preprocessing {
             steps: vec![
                 TO_LPS,
-                Step::Clip { min: -1000.0, max: 1000.0 },
+                Step::Clip {
+                    min: -1000.0,
+                    max: 1000.0,
+                },
                 Self::chest_spacing(),
-                Step::Scale { shift: 0.0, divisor: 1000.0 },
-                Step::CenterCropOrPad { size: [240, 480, 480], pad_value: -1.0 },
+                Step::Scale {
+                    shift: 0.0,
+                    divisor: 1000.0,
+                },
+                Step::CenterCropOrPad {
+                    size: [240, 480, 480],
+                    pad_value: -1.0,
+                },
             ],
             channels: 1,
         }
@@ -42,9 +63,18 @@ impl Preprocessing {
             steps: vec![
                 TO_LPS,
                 Self::chest_spacing(),
-                Step::Clip { min: -1000.0, max: 200.0 },
-                Step::Scale { shift: 400.0, divisor: 600.0 },
-                Step::CenterCropOrPad { size: [240, 480, 480], pad_value: -1.0 },
+                Step::Clip {
+                    min: -1000.0,
+                    max: 200.0,
+                },
+                Step::Scale {
+                    shift: 400.0,
+                    divisor: 600.0,
+                },
+                Step::CenterCropOrPad {
+                    size: [240, 480, 480],
+                    pad_value: -1.0,
+                },
             ],
             channels: 1,
         }
@@ -61,9 +91,18 @@ impl Preprocessing {
                     interpolation: Interpolation::Trilinear,
                     fit: Fit::FirstCentre,
                 },
-                Step::Clip { min: -1000.0, max: 1000.0 },
-                Step::Scale { shift: 1000.0, divisor: 2000.0 },
-                Step::CenterCropOrPad { size: [160, 224, 224], pad_value: 0.0 },
+                Step::Clip {
+                    min: -1000.0,
+                    max: 1000.0,
+                },
+                Step::Scale {
+                    shift: 1000.0,
+                    divisor: 2000.0,
+                },
+                Step::CenterCropOrPad {
+                    size: [160, 224, 224],
+                    pad_value: 0.0,
+                },
             ],
             channels: 1,
         }
@@ -74,8 +113,14 @@ impl Preprocessing {
         Preprocessing {
             steps: vec![
                 Step::MinMax,
-                Step::CropForeground { above: 0.0, margin_voxels: 0 },
-                Step::Resize { size: [32, 256, 256], interpolation: Interpolation::Trilinear },
+                Step::CropForeground {
+                    above: 0.0,
+                    margin_voxels: 0,
+                },
+                Step::Resize {
+                    size: [32, 256, 256],
+                    interpolation: Interpolation::Trilinear,
+                },
             ],
             channels: 1,
         }
@@ -86,7 +131,10 @@ impl Preprocessing {
     pub fn medicalnet() -> Self {
         Preprocessing {
             steps: vec![
-                Step::Resize { size: [56, 448, 448], interpolation: Interpolation::NearestCorners },
+                Step::Resize {
+                    size: [56, 448, 448],
+                    interpolation: Interpolation::NearestCorners,
+                },
                 Step::ZScore { above: 0.0 },
             ],
             channels: 1,

@@ -13,9 +13,16 @@ impl Preprocessing {
     /// # Errors
     /// [`Error::Manifest`] with the step and what is wrong with it.
     pub fn validate(&self) -> Result<()> {
-        let wrong = |detail: String| Err(Error::Manifest { detail: format!("preprocessing: {detail}") });
+        let wrong = |detail: String| {
+            Err(Error::Manifest {
+                detail: format!("preprocessing: {detail}"),
+            })
+        };
         if self.steps.len() > MAX_STEPS {
-            return wrong(format!("{} steps, at most {MAX_STEPS} are possible", self.steps.len()));
+            return wrong(format!(
+                "{} steps, at most {MAX_STEPS} are possible",
+                self.steps.len()
+            ));
         }
         if !(1..=64).contains(&self.channels) {
             return wrong(format!("{} channels, 1 to 64 are possible", self.channels));
@@ -33,9 +40,13 @@ impl Preprocessing {
         let mut size = None;
         for step in &self.steps {
             match step {
-                Step::Resize { size: new, .. } | Step::CenterCropOrPad { size: new, .. } => size = Some(*new),
+                Step::Resize { size: new, .. } | Step::CenterCropOrPad { size: new, .. } => {
+                    size = Some(*new)
+                }
                 Step::Orient { .. } if size.is_some_and(|[a, b, c]| a == b && b == c) => {}
-                Step::Orient { .. } | Step::Resample { .. } | Step::CropForeground { .. } => size = None,
+                Step::Orient { .. } | Step::Resample { .. } | Step::CropForeground { .. } => {
+                    size = None
+                }
                 Step::Clip { .. } | Step::Scale { .. } | Step::MinMax | Step::ZScore { .. } => {}
             }
         }
@@ -44,14 +55,25 @@ impl Preprocessing {
 }
 
 fn problem(step: &Step, channels: usize) -> Option<String> {
-    let finite = |name: &str, value: f32| (!value.is_finite()).then(|| format!("{name} {value} is not a number"));
+    let finite = |name: &str, value: f32| {
+        (!value.is_finite()).then(|| format!("{name} {value} is not a number"))
+    };
     match step {
         Step::Orient { .. } | Step::MinMax => None,
-        Step::Resample { spacing_mm, interpolation, fit } => {
+        Step::Resample {
+            spacing_mm,
+            interpolation,
+            fit,
+        } => {
             if !spacing_mm.iter().all(|s| s.is_finite() && *s >= 0.01) {
-                return Some(format!("spacing {spacing_mm:?} mm; each must be 0.01 or more"));
+                return Some(format!(
+                    "spacing {spacing_mm:?} mm; each must be 0.01 or more"
+                ));
             }
-            let coarse = matches!(interpolation, Interpolation::Area | Interpolation::NearestCorners);
+            let coarse = matches!(
+                interpolation,
+                Interpolation::Area | Interpolation::NearestCorners
+            );
             (coarse && *fit == Fit::FirstCentre)
                 .then(|| format!("{interpolation:?} interpolation cannot keep the first centre"))
         }
@@ -73,8 +95,12 @@ fn too_large(size: &[usize; 3], channels: usize) -> Option<String> {
     if size.contains(&0) {
         return Some(format!("size {size:?} has an empty axis"));
     }
-    let values = size.iter().try_fold(channels as u64, |n, &d| n.checked_mul(d as u64)).unwrap_or(u64::MAX);
-    (values > MAX_VALUES).then(|| format!("size {size:?} with {channels} channels is over {MAX_VALUES} values"))
+    let values = size
+        .iter()
+        .try_fold(channels as u64, |n, &d| n.checked_mul(d as u64))
+        .unwrap_or(u64::MAX);
+    (values > MAX_VALUES)
+        .then(|| format!("size {size:?} with {channels} channels is over {MAX_VALUES} values"))
 }
 
 #[cfg(test)]
@@ -82,7 +108,11 @@ mod tests {
     use super::*;
 
     fn refused(step: Step) -> bool {
-        let result = Preprocessing { steps: vec![step], channels: 1 }.validate();
+        let result = Preprocessing {
+            steps: vec![step],
+            channels: 1,
+        }
+        .validate();
         matches!(result, Err(Error::Manifest { .. }))
     }
 
@@ -99,19 +129,51 @@ mod tests {
             preset.validate().unwrap();
             assert_eq!(preset.output_shape(), Some(shape));
             let text = serde_json::to_string(&preset).unwrap();
-            assert_eq!(serde_json::from_str::<Preprocessing>(&text).unwrap(), preset);
+            assert_eq!(
+                serde_json::from_str::<Preprocessing>(&text).unwrap(),
+                preset
+            );
         }
     }
 
     #[test]
     fn nonsense_is_refused() {
-        assert!(refused(Step::Scale { shift: 0.0, divisor: 0.0 }));
-        assert!(refused(Step::Scale { shift: f32::NAN, divisor: 1.0 }));
-        assert!(refused(Step::Clip { min: 1.0, max: -1.0 }));
-        assert!(refused(Step::Resize { size: [0, 1, 1], interpolation: Interpolation::Area }));
-        assert!(refused(Step::Resize { size: [usize::MAX, 2, 2], interpolation: Interpolation::Area }));
-        assert!(refused(Step::CenterCropOrPad { size: [4096, 4096, 4096], pad_value: 0.0 }));
-        assert!(refused(Step::Resample { spacing_mm: [0.0, 1.0, 1.0], interpolation: Interpolation::Nearest, fit: Fit::Edges }));
-        assert!(Preprocessing { steps: vec![], channels: 0 }.validate().is_err());
+        assert!(refused(Step::Scale {
+            shift: 0.0,
+            divisor: 0.0
+        }));
+        assert!(refused(Step::Scale {
+            shift: f32::NAN,
+            divisor: 1.0
+        }));
+        assert!(refused(Step::Clip {
+            min: 1.0,
+            max: -1.0
+        }));
+        assert!(refused(Step::Resize {
+            size: [0, 1, 1],
+            interpolation: Interpolation::Area
+        }));
+        assert!(refused(Step::Resize {
+            size: [usize::MAX, 2, 2],
+            interpolation: Interpolation::Area
+        }));
+        assert!(refused(Step::CenterCropOrPad {
+            size: [4096, 4096, 4096],
+            pad_value: 0.0
+        }));
+        assert!(refused(Step::Resample {
+            spacing_mm: [0.0, 1.0, 1.0],
+            interpolation: Interpolation::Nearest,
+            fit: Fit::Edges
+        }));
+        assert!(
+            Preprocessing {
+                steps: vec![],
+                channels: 0
+            }
+            .validate()
+            .is_err()
+        );
     }
 }

@@ -6,7 +6,10 @@
 /// of JPEG 2000 (T.800 A.5.1), whose image area is `Xsiz − XOsiz` by `Ysiz − YOsiz`.
 pub(super) fn announced_size(code: &[u8]) -> Option<[u64; 2]> {
     // JPEG 2000 may be wrapped in the boxes of a JP2 file: its code stream starts with SOC and SIZ.
-    let siz = code.windows(4).take(4096).position(|w| w == [0xff, 0x4f, 0xff, 0x51]);
+    let siz = code
+        .windows(4)
+        .take(4096)
+        .position(|w| w == [0xff, 0x4f, 0xff, 0x51]);
     if let Some(at) = siz {
         let field = |n: usize| {
             let raw = code.get(at + 8 + 4 * n..at + 12 + 4 * n)?;
@@ -44,7 +47,9 @@ mod tests {
 
     #[test]
     fn sizes_are_found() {
-        let jpeg = [0xff, 0xd8, 0xff, 0xe0, 0, 4, 0, 0, 0xff, 0xc3, 0, 11, 16, 2, 0, 1, 0, 1, 0, 0, 0];
+        let jpeg = [
+            0xff, 0xd8, 0xff, 0xe0, 0, 4, 0, 0, 0xff, 0xc3, 0, 11, 16, 2, 0, 1, 0, 1, 0, 0, 0,
+        ];
         assert_eq!(announced_size(&jpeg), Some([512, 256]));
         let mut j2k = vec![0xff, 0x4f, 0xff, 0x51, 0, 41, 0, 0];
         for v in [300u32, 200, 44, 0] {

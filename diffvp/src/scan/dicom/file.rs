@@ -35,6 +35,18 @@ impl<'a> Input<'a> {
     }
 }
 
+impl Input<'_> {
+    /// Whether the file has the preamble of DICOM, which leaves no doubt of what it is.
+    pub(super) fn has_preamble(&self) -> bool {
+        let mut start = Vec::with_capacity(132);
+        let read = match self {
+            Input::Buffer(bytes) => bytes.take(132).read_to_end(&mut start),
+            Input::File(path) => File::open(path).and_then(|f| f.take(132).read_to_end(&mut start)),
+        };
+        read.is_ok() && start.get(128..) == Some(b"DICM")
+    }
+}
+
 /// Form of the pixels (PS3.3, C.7.6.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct PixelFormat {
@@ -103,7 +115,9 @@ pub(super) enum Parsed {
 /// [`Error::Read`] is not used: the file's name may identify a patient, so an error of the operating system
 /// is reported as [`Error::Corrupt`] with its kind.
 pub(super) fn read_header(input: &Input) -> Result<Parsed> {
-    let unreadable = |e: std::io::Error| Error::Corrupt { detail: format!("cannot be read: {}", e.kind()) };
+    let unreadable = |e: std::io::Error| Error::Corrupt {
+        detail: format!("cannot be read: {}", e.kind()),
+    };
     match input {
         Input::Buffer(bytes) => parse(bytes, bytes.len())?.ok_or_else(breaks_off),
         Input::File(path) => {
@@ -112,7 +126,10 @@ pub(super) fn read_header(input: &Input) -> Result<Parsed> {
             let mut bytes = Vec::new();
             let mut wanted = FIRST_READ;
             loop {
-                file.by_ref().take((wanted - bytes.len()) as u64).read_to_end(&mut bytes).map_err(unreadable)?;
+                file.by_ref()
+                    .take((wanted - bytes.len()) as u64)
+                    .read_to_end(&mut bytes)
+                    .map_err(unreadable)?;
                 let whole = bytes.len() < wanted || bytes.len() >= total;
                 if let Some(parsed) = parse(&bytes, total.max(bytes.len()))? {
                     return Ok(parsed);
@@ -127,17 +144,26 @@ pub(super) fn read_header(input: &Input) -> Result<Parsed> {
 }
 
 fn breaks_off() -> Error {
-    Error::Corrupt { detail: "the file breaks off inside its header".into() }
+    Error::Corrupt {
+        detail: "the file breaks off inside its header".into(),
+    }
 }
 
 /// The data set of a file: its bytes without preamble and meta group, inflated where needed.
-pub(super) fn data_set<'a>(bytes: &'a [u8], syntax: &Syntax, start: usize) -> Result<Cow<'a, [u8]>> {
+pub(super) fn data_set<'a>(
+    bytes: &'a [u8],
+    syntax: &Syntax,
+    start: usize,
+) -> Result<Cow<'a, [u8]>> {
     let raw = bytes.get(start..).unwrap_or_default();
     if !syntax.deflated {
         return Ok(Cow::Borrowed(raw));
     }
     let mut inflated = Vec::new();
-    let damaged = DeflateDecoder::new(raw).take(MAX_INFLATED + 1).read_to_end(&mut inflated).is_err();
+    let damaged = DeflateDecoder::new(raw)
+        .take(MAX_INFLATED + 1)
+        .read_to_end(&mut inflated)
+        .is_err();
     if inflated.len() as u64 > MAX_INFLATED {
         return Err(Error::LimitExceeded {
             what: "size of the inflated data set, in bytes".into(),
@@ -146,7 +172,9 @@ pub(super) fn data_set<'a>(bytes: &'a [u8], syntax: &Syntax, start: usize) -> Re
         });
     }
     if damaged {
-        return Err(Error::Corrupt { detail: "the deflated data set is damaged or breaks off".into() });
+        return Err(Error::Corrupt {
+            detail: "the deflated data set is damaged or breaks off".into(),
+        });
     }
     Ok(Cow::Owned(inflated))
 }
@@ -163,7 +191,9 @@ pub(super) fn meta(bytes: &[u8]) -> Result<Option<(usize, Syntax)>> {
     let mut uid = None;
     while rest.get(walker.position()..walker.position() + 2) == Some(&[2, 0]) {
         match walker.step()? {
-            Step::Element(element) if element.tag == 0x0002_0010 => uid = Some(values::uid(&element)),
+            Step::Element(element) if element.tag == 0x0002_0010 => {
+                uid = Some(values::uid(&element))
+            }
             Step::Element(_) => {}
             _ => return Ok(None),
         }
@@ -171,7 +201,11 @@ pub(super) fn meta(bytes: &[u8]) -> Result<Option<(usize, Syntax)>> {
     let at = start + walker.position();
     let syntax = match uid {
         Some(Some(uid)) => Syntax::from_uid(&uid),
-        Some(None) => return Err(Error::Corrupt { detail: "the transfer syntax is not a UID".into() }),
+        Some(None) => {
+            return Err(Error::Corrupt {
+                detail: "the transfer syntax is not a UID".into(),
+            });
+        }
         None => guess_syntax(&bytes[at.min(bytes.len())..]),
     };
     Ok(Some((at, syntax)))
@@ -179,7 +213,9 @@ pub(super) fn meta(bytes: &[u8]) -> Result<Option<(usize, Syntax)>> {
 
 /// Without a meta group the first element shows the encoding.
 fn guess_syntax(bytes: &[u8]) -> Syntax {
-    let explicit = bytes.get(4..6).is_some_and(|vr| vr.iter().all(u8::is_ascii_uppercase));
+    let explicit = bytes
+        .get(4..6)
+        .is_some_and(|vr| vr.iter().all(u8::is_ascii_uppercase));
     let big = bytes.first() == Some(&0) && bytes.get(1).is_some_and(|b| *b != 0);
     Syntax::from_uid(match (explicit, big) {
         (true, true) => "1.2.840.10008.1.2.2",
@@ -190,12 +226,18 @@ fn guess_syntax(bytes: &[u8]) -> Syntax {
 
 /// Parses the header from the first bytes of a file of `total` bytes; `None` if more bytes are needed.
 fn parse(bytes: &[u8], total: usize) -> Result<Option<Parsed>> {
-    let Some((start, syntax)) = meta(bytes)? else { return Ok(None) };
+    let Some((start, syntax)) = meta(bytes)? else {
+        return Ok(None);
+    };
     if syntax.deflated && bytes.len() < total {
         return Ok(None);
     }
     let set = data_set(bytes, &syntax, start)?;
-    let set_bytes = if syntax.deflated { set.len() } else { total.saturating_sub(start) };
+    let set_bytes = if syntax.deflated {
+        set.len()
+    } else {
+        total.saturating_sub(start)
+    };
     let mut walker = Walker::new(&set, syntax.encoding);
     let mut draft = Draft::default();
     loop {
@@ -203,7 +245,9 @@ fn parse(bytes: &[u8], total: usize) -> Result<Option<Parsed>> {
             Step::Element(element) => draft.take(&element)?,
             Step::Pixels(pixels) => {
                 let behind = set_bytes.saturating_sub(pixels.start);
-                return Ok(Some(Parsed::Image(Box::new(draft.finish(syntax, pixels, behind)?))));
+                return Ok(Some(Parsed::Image(Box::new(
+                    draft.finish(syntax, pixels, behind)?,
+                ))));
             }
             Step::Truncated => return Ok(None),
             Step::End if bytes.len() < total && !syntax.deflated => return Ok(None),
@@ -253,7 +297,9 @@ impl Draft {
                 self.foreign_class = values::uid(e).is_some_and(|uid| {
                     !matches!(
                         uid.as_str(),
-                        "1.2.840.10008.5.1.4.1.1.2" | "1.2.840.10008.5.1.4.1.1.2.1" | "1.2.840.10008.5.1.4.1.1.2.2"
+                        "1.2.840.10008.5.1.4.1.1.2"
+                            | "1.2.840.10008.5.1.4.1.1.2.1"
+                            | "1.2.840.10008.5.1.4.1.1.2.2"
                     )
                 });
             }
@@ -269,9 +315,12 @@ impl Draft {
             0x0020_0052 => self.has_frame_of_reference = values::uid(e).is_some(),
             0x0028_0002 => self.format.samples = word().unwrap_or(0),
             0x0028_0004 => {
-                self.format.monochrome = values::has_code(e, "MONOCHROME2") || values::has_code(e, "MONOCHROME1");
+                self.format.monochrome =
+                    values::has_code(e, "MONOCHROME2") || values::has_code(e, "MONOCHROME1");
             }
-            0x0028_0008 => self.frames = values::decimal(e).map(|v| v.clamp(0.0, u32::MAX as f64) as u32),
+            0x0028_0008 => {
+                self.frames = values::decimal(e).map(|v| v.clamp(0.0, u32::MAX as f64) as u32)
+            }
             0x0028_0010 => self.format.rows = word().unwrap_or(0),
             0x0028_0011 => self.format.columns = word().unwrap_or(0),
             0x0028_0100 => self.format.bits_allocated = word().unwrap_or(0),
@@ -280,7 +329,11 @@ impl Draft {
             0x0028_0103 => self.format.signed = word() == Some(1),
             0x0028_0120 => self.padding = word(),
             0x0028_0121 => self.padding_limit = word(),
-            0x0028_1054 => self.not_hu = values::is_present(e) && !values::has_code(e, "HU") && !values::has_code(e, "US"),
+            0x0028_1054 => {
+                self.not_hu = values::is_present(e)
+                    && !values::has_code(e, "HU")
+                    && !values::has_code(e, "US")
+            }
             0x0028_2110 => self.lossy = values::has_code(e, "01"),
             0x5200_9229 => self.groups.take_shared(e)?,
             0x5200_9230 => self.groups.take_per_frame(e, MAX_FRAMES as usize)?,
@@ -316,7 +369,9 @@ impl Draft {
             has_instance_number: self.has_instance_number,
             has_frame_of_reference: self.has_frame_of_reference,
             format: self.format,
-            padding: self.padding.map(|low| [low, self.padding_limit.unwrap_or(low)]),
+            padding: self
+                .padding
+                .map(|low| [low, self.padding_limit.unwrap_or(low)]),
             pixel_bytes: pixels.length.map_or(behind, |length| length.min(behind)),
             pixels,
             planes,

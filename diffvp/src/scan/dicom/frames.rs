@@ -1,7 +1,8 @@
 //! Where each frame lies: from the top level of a classic file, or from the functional groups of an
 //! enhanced one (PS3.3, C.7.6.16).
 
-use super::element::{Element, elements, items};
+use super::element::Element;
+use super::sequence::{elements, items};
 use super::values;
 use crate::{Error, Result};
 
@@ -63,13 +64,18 @@ impl Group {
     fn read(item: &[u8], sequence: &Element) -> Result<Group> {
         let mut group = Group::default();
         for part in elements(item, sequence.encoding)? {
-            if !matches!(part.tag, 0x0028_9110 | 0x0020_9113 | 0x0020_9116 | 0x0028_9145) {
+            if !matches!(
+                part.tag,
+                0x0028_9110 | 0x0020_9113 | 0x0020_9116 | 0x0028_9145
+            ) {
                 continue;
             }
             for inner in items(part.value, part.encoding)? {
                 for e in elements(inner, part.encoding)? {
                     match e.tag {
-                        0x0018_0050 => group.thickness_mm = values::decimal(&e).filter(|t| *t > 0.0),
+                        0x0018_0050 => {
+                            group.thickness_mm = values::decimal(&e).filter(|t| *t > 0.0)
+                        }
                         0x0028_1054 => {
                             group.not_hu = values::is_present(&e)
                                 && !values::has_code(&e, "HU")
@@ -103,7 +109,10 @@ impl Groups {
                 limit: limit as u64,
             });
         }
-        self.per_frame = items.iter().map(|item| Group::read(item, sequence)).collect::<Result<_>>()?;
+        self.per_frame = items
+            .iter()
+            .map(|item| Group::read(item, sequence))
+            .collect::<Result<_>>()?;
         Ok(())
     }
 
@@ -111,19 +120,28 @@ impl Groups {
     pub(super) fn planes(&self, top: &Plane, frames: usize) -> Result<Vec<Plane>> {
         if !self.per_frame.is_empty() && self.per_frame.len() != frames {
             return Err(Error::Corrupt {
-                detail: format!("{} frames are described and {frames} announced", self.per_frame.len()),
+                detail: format!(
+                    "{} frames are described and {frames} announced",
+                    self.per_frame.len()
+                ),
             });
         }
         let shared = self.shared.plane.or(top);
         Ok(match self.per_frame.is_empty() {
             true => vec![shared; frames],
-            false => self.per_frame.iter().map(|group| group.plane.or(&shared)).collect(),
+            false => self
+                .per_frame
+                .iter()
+                .map(|group| group.plane.or(&shared))
+                .collect(),
         })
     }
 
     /// SliceThickness of the shared group or of the first frame.
     pub(super) fn thickness_mm(&self) -> Option<f64> {
-        self.shared.thickness_mm.or(self.per_frame.first()?.thickness_mm)
+        self.shared
+            .thickness_mm
+            .or(self.per_frame.first()?.thickness_mm)
     }
 
     /// Whether a frame's rescale type is something else than Hounsfield units.

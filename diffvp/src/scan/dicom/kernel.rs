@@ -19,21 +19,31 @@ pub(super) fn class(name: &str) -> Option<KernelClass> {
     use KernelClass::{Sharp, Soft};
     match name {
         "STANDARD" | "SOFT" | "STND" | "CHST" | "DETAIL" => return Some(Soft),
-        "CHEST" | "LUNG" | "LUNG2" | "BONE" | "BONEPLUS" | "BONE+" | "EDGE" | "ULTRA" => return Some(Sharp),
-        "A" | "B" | "C" | "YA" | "YB" | "YC" | "UA" | "UB" | "UC" | "IA" | "IB" => return Some(Soft),
+        "CHEST" | "LUNG" | "LUNG2" | "BONE" | "BONEPLUS" | "BONE+" | "EDGE" | "ULTRA" => {
+            return Some(Sharp);
+        }
+        "A" | "B" | "C" | "YA" | "YB" | "YC" | "UA" | "UB" | "UC" | "IA" | "IB" => {
+            return Some(Soft);
+        }
         "D" | "E" | "F" | "L" | "YD" | "YE" => return Some(Sharp),
         _ => {}
     }
     if let Some(number) = name.strip_prefix("FC") {
         let number: u32 = (number.len() == 2).then(|| number.parse().ok())??;
-        return Some(if number >= 50 || (30..40).contains(&number) { Sharp } else { Soft });
+        return Some(if number >= 50 || (30..40).contains(&number) {
+            Sharp
+        } else {
+            Soft
+        });
     }
     let digits = name.find(|c: char| c.is_ascii_digit())?;
     let (family, rest) = name.split_at(digits);
     let number: u32 = (rest.len() >= 2).then(|| rest.get(..2)?.parse().ok())??;
     let options = rest.get(2..)?;
-    let siemens = matches!(family, "B" | "I" | "J" | "T" | "H" | "Br" | "Bl" | "Bv" | "Bf" | "Hr" | "Qr" | "Sr" | "Tr" | "Ur")
-        && options.len() <= 2
+    let siemens = matches!(
+        family,
+        "B" | "I" | "J" | "T" | "H" | "Br" | "Bl" | "Bv" | "Bf" | "Hr" | "Qr" | "Sr" | "Tr" | "Ur"
+    ) && options.len() <= 2
         && options.bytes().all(|b| b.is_ascii_lowercase());
     siemens.then_some(if number >= 50 { Sharp } else { Soft })
 }

@@ -1,36 +1,40 @@
 //! Pixels of a frame → Hounsfield units.
 
 use std::borrow::Cow;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use dicom_encoding::Codec;
-use dicom_encoding::adapters::{PixelDataObject, RawPixelData};
-use dicom_encoding::transfer_syntax::TransferSyntaxIndex;
-use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
-
-use super::element::items;
-use super::file::{FileHeader, PixelFormat, data_set, meta};
+use super::codec::decode_codec;
+use super::file::{FileHeader, data_set, meta};
 use super::frames::Plane;
-use super::syntax::{Packing, Syntax};
-use super::{coded, rle};
+use super::rle;
+use super::sequence::items;
+use super::syntax::Packing;
 use crate::scan::hu::AIR_HU;
 use crate::{Error, Result};
 
-fn corrupt(detail: impl Into<String>) -> Error {
-    Error::Corrupt { detail: detail.into() }
+pub(super) fn corrupt(detail: impl Into<String>) -> Error {
+    Error::Corrupt {
+        detail: detail.into(),
+    }
 }
 
 /// Checks what can be known of the pixels from the header, before memory is taken for them.
 pub(super) fn check_format(header: &FileHeader) -> Result<()> {
     let f = &header.format;
     if f.rows == 0 || f.columns == 0 {
-        return Err(corrupt(format!("a slice of {} × {} pixels", f.columns, f.rows)));
+        return Err(corrupt(format!(
+            "a slice of {} × {} pixels",
+            f.columns, f.rows
+        )));
     }
     if f.samples > 1 || !f.monochrome {
-        return Err(Error::Unsupported { detail: "a colour picture: a CT has one grey value per pixel".into() });
+        return Err(Error::Unsupported {
+            detail: "a colour picture: a CT has one grey value per pixel".into(),
+        });
     }
     if !matches!(f.bits_allocated, 8 | 16) {
-        return Err(Error::Unsupported { detail: format!("pixels of {} bits; 8 and 16 are read", f.bits_allocated) });
+        return Err(Error::Unsupported {
+            detail: format!("pixels of {} bits; 8 and 16 are read", f.bits_allocated),
+        });
     }
     let last_bit = f.high_bit.unwrap_or(f.bits_stored.wrapping_sub(1));
     if f.bits_stored == 0 || f.bits_stored > f.bits_allocated || last_bit != f.bits_stored - 1 {
@@ -43,13 +47,20 @@ pub(super) fn check_format(header: &FileHeader) -> Result<()> {
     if matches!(header.syntax.packing, Packing::Native) {
         let needed = f.frame_bytes().saturating_mul(frames);
         if header.pixels.length.is_none() {
-            return Err(corrupt("the pixel data are in fragments although the transfer syntax is not compressed"));
+            return Err(corrupt(
+                "the pixel data are in fragments although the transfer syntax is not compressed",
+            ));
         }
         if header.pixel_bytes < needed {
-            return Err(corrupt(format!("{} bytes of pixel data where {needed} are needed", header.pixel_bytes)));
+            return Err(corrupt(format!(
+                "{} bytes of pixel data where {needed} are needed",
+                header.pixel_bytes
+            )));
         }
     } else if header.pixels.length.is_some() {
-        return Err(corrupt("the pixel data are in one piece although the transfer syntax is compressed"));
+        return Err(corrupt(
+            "the pixel data are in one piece although the transfer syntax is compressed",
+        ));
     }
     Ok(())
 }
@@ -64,20 +75,33 @@ pub(super) struct PixelFile<'a> {
 impl<'a> PixelFile<'a> {
     /// Finds the pixel data in the bytes of the file; `header` was read from the same file.
     pub(super) fn new(bytes: &'a [u8], header: &FileHeader) -> Result<Self> {
-        let (start, _) = meta(bytes)?.ok_or_else(|| corrupt("the file changed while it was read"))?;
+        let (start, _) =
+            meta(bytes)?.ok_or_else(|| corrupt("the file changed while it was read"))?;
         let set = data_set(bytes, &header.syntax, start)?;
-        Ok(PixelFile { set, start: header.pixels.start, length: header.pixels.length })
+        Ok(PixelFile {
+            set,
+            start: header.pixels.start,
+            length: header.pixels.length,
+        })
     }
 
     /// Decodes frame `index` into `out` in Hounsfield units; returns how many pixels were padding or
     /// below the scale and are now air.
-    pub(super) fn frame(&self, header: &FileHeader, index: usize, plane: &Plane, out: &mut [f32]) -> Result<usize> {
+    pub(super) fn frame(
+        &self,
+        header: &FileHeader,
+        index: usize,
+        plane: &Plane,
+        out: &mut [f32],
+    ) -> Result<usize> {
         let format = &header.format;
         let pixels: Cow<[u8]> = match header.syntax.packing {
             Packing::Native => {
                 let size = format.frame_bytes();
                 let start = self.start + index * size;
-                let within = self.length.is_some_and(|length| (index + 1) * size <= length);
+                let within = self
+                    .length
+                    .is_some_and(|length| (index + 1) * size <= length);
                 let frame = within.then(|| self.set.get(start..start + size)).flatten();
                 Cow::Borrowed(frame.ok_or_else(|| corrupt("the pixel data break off"))?)
             }
@@ -89,7 +113,10 @@ impl<'a> PixelFile<'a> {
 
     fn packed_frame(&self, header: &FileHeader, index: usize) -> Result<Vec<u8>> {
         let format = &header.format;
-        let mut fragments = items(self.set.get(self.start..).unwrap_or_default(), header.syntax.encoding)?;
+        let mut fragments = items(
+            self.set.get(self.start..).unwrap_or_default(),
+            header.syntax.encoding,
+        )?;
         if fragments.is_empty() {
             return Err(corrupt("the pixel data hold no fragments"));
         }
@@ -98,26 +125,43 @@ impl<'a> PixelFile<'a> {
         let size = format.frame_bytes();
         let decoded = match header.syntax.packing {
             Packing::EncapsulatedNative => frame.into_owned(),
-            Packing::Rle => rle::decode(&frame, format.pixels(), format.bits_allocated as usize / 8)
-                .ok_or_else(|| corrupt("the RLE segments are damaged or do not fill the frame"))?,
+            Packing::Rle => {
+                rle::decode(&frame, format.pixels(), format.bits_allocated as usize / 8)
+                    .ok_or_else(|| {
+                        corrupt("the RLE segments are damaged or do not fill the frame")
+                    })?
+            }
             _ => decode_codec(&frame, format, &header.syntax)?,
         };
         match decoded.len() {
             n if n == size => Ok(decoded),
             // Fragments have an even length: one byte of padding may follow.
-            n if n == size + 1 && header.syntax.packing == Packing::EncapsulatedNative => Ok(decoded),
-            n => Err(corrupt(format!("a frame decodes to {n} bytes where {size} are needed"))),
+            n if n == size + 1 && header.syntax.packing == Packing::EncapsulatedNative => {
+                Ok(decoded)
+            }
+            n => Err(corrupt(format!(
+                "a frame decodes to {n} bytes where {size} are needed"
+            ))),
         }
     }
 }
 
 fn offset_table(item: &[u8]) -> Vec<u32> {
-    item.as_chunks::<4>().0.iter().map(|raw| u32::from_le_bytes(*raw)).collect()
+    item.as_chunks::<4>()
+        .0
+        .iter()
+        .map(|raw| u32::from_le_bytes(*raw))
+        .collect()
 }
 
 /// The bytes of one frame: one fragment a frame, or fragments joined by the offset table, or, for a single
 /// frame, all of them. Without a table, a fragment that starts a code stream starts a frame.
-fn frame_bytes<'a>(fragments: &[&'a [u8]], offsets: &[u32], index: usize, frames: usize) -> Result<Cow<'a, [u8]>> {
+fn frame_bytes<'a>(
+    fragments: &[&'a [u8]],
+    offsets: &[u32],
+    index: usize,
+    frames: usize,
+) -> Result<Cow<'a, [u8]>> {
     if fragments.len() == frames {
         return Ok(Cow::Borrowed(fragments[index]));
     }
@@ -132,116 +176,36 @@ fn frame_bytes<'a>(fragments: &[&'a [u8]], offsets: &[u32], index: usize, frames
             at += fragment.len() as u64 + 8;
         }
         let find = |offset: &u32| positions.binary_search(&(*offset as u64)).ok();
-        offsets.iter().map(find).collect::<Option<_>>().unwrap_or_default()
+        offsets
+            .iter()
+            .map(find)
+            .collect::<Option<_>>()
+            .unwrap_or_default()
     } else {
-        let starts_stream = |f: &[u8]| f.starts_with(&[0xff, 0xd8]) || f.starts_with(&[0xff, 0x4f, 0xff, 0x51]);
-        (0..fragments.len()).filter(|i| starts_stream(fragments[*i])).collect()
+        let starts_stream =
+            |f: &[u8]| f.starts_with(&[0xff, 0xd8]) || f.starts_with(&[0xff, 0x4f, 0xff, 0x51]);
+        (0..fragments.len())
+            .filter(|i| starts_stream(fragments[*i]))
+            .collect()
     };
     if starts.len() != frames || !starts.is_sorted() {
-        return Err(corrupt(format!("{} fragments cannot be told apart into {frames} frames", fragments.len())));
+        return Err(corrupt(format!(
+            "{} fragments cannot be told apart into {frames} frames",
+            fragments.len()
+        )));
     }
     let end = starts.get(index + 1).copied().unwrap_or(fragments.len());
     Ok(Cow::Owned(fragments[starts[index]..end].concat()))
 }
 
-/// One frame as the codecs of the registry want to see it.
-struct CodecFrame<'a> {
-    code: &'a [u8],
-    format: &'a PixelFormat,
-    syntax: &'a Syntax,
-}
-
-impl PixelDataObject for CodecFrame<'_> {
-    fn transfer_syntax_uid(&self) -> &str {
-        &self.syntax.uid
-    }
-    fn rows(&self) -> Option<u16> {
-        Some(self.format.rows)
-    }
-    fn cols(&self) -> Option<u16> {
-        Some(self.format.columns)
-    }
-    fn samples_per_pixel(&self) -> Option<u16> {
-        Some(1)
-    }
-    fn bits_allocated(&self) -> Option<u16> {
-        Some(self.format.bits_allocated)
-    }
-    fn bits_stored(&self) -> Option<u16> {
-        Some(self.format.bits_stored)
-    }
-    fn photometric_interpretation(&self) -> Option<&str> {
-        Some("MONOCHROME2")
-    }
-    fn number_of_frames(&self) -> Option<u32> {
-        Some(1)
-    }
-    fn number_of_fragments(&self) -> Option<u32> {
-        Some(1)
-    }
-    fn fragment(&self, fragment: usize) -> Option<Cow<'_, [u8]>> {
-        (fragment == 0).then_some(Cow::Borrowed(self.code))
-    }
-    fn offset_table(&self) -> Option<Cow<'_, [u32]>> {
-        Some(Cow::Borrowed(&[0]))
-    }
-    fn raw_pixel_data(&self) -> Option<RawPixelData> {
-        Some(RawPixelData { fragments: vec![self.code.to_vec()].into(), offset_table: vec![0].into() })
-    }
-}
-
-fn decode_codec(code: &[u8], format: &PixelFormat, syntax: &Syntax) -> Result<Vec<u8>> {
-    let unsupported = || Error::Unsupported {
-        detail: format!(
-            "pixels packed as {}: decompress the study first, or build diffvp with the feature that reads it",
-            syntax.describe()
-        ),
-    };
-    let reader = match TransferSyntaxRegistry.get(&syntax.uid).map(|known| known.codec()) {
-        Some(Codec::EncapsulatedPixelData(Some(reader), _)) => reader,
-        _ => return Err(unsupported()),
-    };
-    let expected = [format.rows as u64, format.columns as u64];
-    match coded::announced_size(code) {
-        Some(found) if found == expected => {}
-        Some([rows, columns]) => {
-            return Err(corrupt(format!(
-                "a compressed frame of {columns} × {rows} pixels in a slice of {} × {}",
-                format.columns, format.rows
-            )));
-        }
-        None => return Err(corrupt("a compressed frame without a frame header")),
-    }
-    let frame = CodecFrame { code, format, syntax };
-    let mut decoded = Vec::new();
-    // The decoders index by what the code stream says and panic on damaged ones; each frame is
-    // decoded into a buffer of its own, so nothing half-written survives.
-    let outcome = catch_unwind(AssertUnwindSafe(|| reader.decode_frame(&frame, 0, &mut decoded)));
-    match outcome {
-        Ok(Ok(())) => Ok(decoded),
-        Ok(Err(error)) => {
-            let text = error_chain(&error);
-            if text.contains("nsupported") || text.contains("not supported") {
-                return Err(Error::Unsupported { detail: format!("{}: {text}", syntax.describe()) });
-            }
-            Err(corrupt(format!("a frame packed as {} cannot be decoded: {text}", syntax.describe())))
-        }
-        Err(_) => Err(corrupt(format!("a frame packed as {} is damaged", syntax.describe()))),
-    }
-}
-
-fn error_chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
-    }
-    text
-}
-
 /// `slope · stored + intercept`; padding and values below the scale become air.
-fn to_hu(raw: &[u8], header: &FileHeader, big_endian: bool, plane: &Plane, out: &mut [f32]) -> Result<usize> {
+fn to_hu(
+    raw: &[u8],
+    header: &FileHeader,
+    big_endian: bool,
+    plane: &Plane,
+    out: &mut [f32],
+) -> Result<usize> {
     let format = &header.format;
     let slope = plane.slope.unwrap_or(1.0);
     let intercept = plane.intercept.unwrap_or(0.0);
@@ -253,7 +217,11 @@ fn to_hu(raw: &[u8], header: &FileHeader, big_endian: bool, plane: &Plane, out: 
     // Bits above the stored ones may hold overlays: the sign is extended from the stored bits.
     let stored = |bits: u32| -> i32 {
         let high = bits << shift;
-        if signed { (high as i32) >> shift } else { (high >> shift) as i32 }
+        if signed {
+            (high as i32) >> shift
+        } else {
+            (high >> shift) as i32
+        }
     };
     let padding = padding_range(header, slope, intercept);
     let mut replaced = 0;
@@ -266,11 +234,21 @@ fn to_hu(raw: &[u8], header: &FileHeader, big_endian: bool, plane: &Plane, out: 
         *out = if below { AIR_HU } else { hu };
     };
     if format.bits_allocated == 8 {
-        raw.iter().zip(out).for_each(|(byte, out)| convert(*byte as u32, out));
+        raw.iter()
+            .zip(out)
+            .for_each(|(byte, out)| convert(*byte as u32, out));
     } else if big_endian {
-        raw.as_chunks::<2>().0.iter().zip(out).for_each(|(p, out)| convert(u16::from_be_bytes(*p) as u32, out));
+        raw.as_chunks::<2>()
+            .0
+            .iter()
+            .zip(out)
+            .for_each(|(p, out)| convert(u16::from_be_bytes(*p) as u32, out));
     } else {
-        raw.as_chunks::<2>().0.iter().zip(out).for_each(|(p, out)| convert(u16::from_le_bytes(*p) as u32, out));
+        raw.as_chunks::<2>()
+            .0
+            .iter()
+            .zip(out)
+            .for_each(|(p, out)| convert(u16::from_le_bytes(*p) as u32, out));
     }
     Ok(replaced)
 }
@@ -279,7 +257,13 @@ fn to_hu(raw: &[u8], header: &FileHeader, big_endian: bool, plane: &Plane, out: 
 /// writers leave 0 there.
 fn padding_range(header: &FileHeader, slope: f64, intercept: f64) -> Option<[i32; 2]> {
     let signed = header.format.signed;
-    let [a, b] = header.padding?.map(|bits| if signed { bits as i16 as i32 } else { bits as i32 });
+    let [a, b] = header.padding?.map(|bits| {
+        if signed {
+            bits as i16 as i32
+        } else {
+            bits as i32
+        }
+    });
     let tissue = |value: i32| (-1000.0..=3071.0).contains(&(slope * value as f64 + intercept));
     (!tissue(a) && !tissue(b)).then(|| [a.min(b), a.max(b)])
 }

@@ -17,10 +17,19 @@ pub(super) fn decode(fragment: &[u8], pixels: usize, bytes_per_pixel: usize) -> 
     let mut frame = vec![0; pixels * bytes_per_pixel];
     for segment in 0..bytes_per_pixel {
         let start = word(1 + segment)?;
-        let end = if segment + 1 < bytes_per_pixel { word(2 + segment)? } else { fragment.len() };
+        let end = if segment + 1 < bytes_per_pixel {
+            word(2 + segment)?
+        } else {
+            fragment.len()
+        };
         // The first segment holds the most significant bytes.
         let lane = bytes_per_pixel - 1 - segment;
-        unpack(fragment.get(start..end)?, &mut frame[lane..], pixels, bytes_per_pixel)?;
+        unpack(
+            fragment.get(start..end)?,
+            &mut frame[lane..],
+            pixels,
+            bytes_per_pixel,
+        )?;
     }
     Some(frame)
 }
@@ -62,9 +71,13 @@ mod tests {
     /// Packs every byte as a literal run.
     fn encode(pixels: &[u16]) -> Vec<u8> {
         let lane = |shift: u16| -> Vec<u8> {
-            pixels.chunks(128).flat_map(|run| {
-                std::iter::once(run.len() as u8 - 1).chain(run.iter().map(move |p| (p >> shift) as u8))
-            }).collect()
+            pixels
+                .chunks(128)
+                .flat_map(|run| {
+                    std::iter::once(run.len() as u8 - 1)
+                        .chain(run.iter().map(move |p| (p >> shift) as u8))
+                })
+                .collect()
         };
         let (high, low) = (lane(8), lane(0));
         let mut bytes = vec![0; 64];

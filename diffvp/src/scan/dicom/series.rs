@@ -9,7 +9,7 @@
 //! | 20, 10, 0 | a soft, unknown or sharp kernel |
 //! | 20 | original, not derived pixels |
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::file::FileHeader;
 use super::frames::Plane;
@@ -69,23 +69,63 @@ pub(super) fn candidates(headers: &[FileHeader]) -> Result<Vec<Candidate>> {
             });
         }
     }
-    let mut found: Vec<Candidate> = series.into_iter().flatten().map(|slices| candidate(headers, slices)).collect();
+    let mut found: Vec<Candidate> = series
+        .into_iter()
+        .flatten()
+        .flat_map(|slices| by_acquisition(headers, slices))
+        .collect();
     found.sort_by(|a, b| {
         let key = |c: &Candidate| (c.outcome.is_ok(), c.summary.score);
-        key(b).partial_cmp(&key(a)).unwrap_or(std::cmp::Ordering::Equal)
+        key(b)
+            .partial_cmp(&key(a))
+            .unwrap_or(std::cmp::Ordering::Equal)
     });
     Ok(found)
 }
 
+/// Several scans or phases can share a series: where the slices do not stack but those of each
+/// AcquisitionNumber do, each is a candidate of its own.
+fn by_acquisition(headers: &[FileHeader], slices: Vec<Slice>) -> Vec<Candidate> {
+    let regular = |c: &Candidate| {
+        c.outcome
+            .as_ref()
+            .is_ok_and(|stack| stack.slices.iter().all(|same| same.len() == 1))
+    };
+    let mut parts: BTreeMap<Option<i64>, Vec<Slice>> = BTreeMap::new();
+    for slice in &slices {
+        parts
+            .entry(headers[slice.file].acquisition)
+            .or_default()
+            .push(*slice);
+    }
+    let whole = candidate(headers, slices);
+    if regular(&whole) || parts.len() < 2 {
+        return vec![whole];
+    }
+    let parts: Vec<Candidate> = parts
+        .into_values()
+        .map(|slices| candidate(headers, slices))
+        .collect();
+    if parts.iter().all(regular) {
+        parts
+    } else {
+        vec![whole]
+    }
+}
+
 fn together(header: &FileHeader, plane: &Plane, headers: &[FileHeader], other: Slice) -> bool {
-    let (other_header, other_plane) = (&headers[other.file], &headers[other.file].planes[other.frame]);
+    let (other_header, other_plane) = (
+        &headers[other.file],
+        &headers[other.file].planes[other.frame],
+    );
     fn near<const N: usize>(a: Option<[f64; N]>, b: Option<[f64; N]>, tolerance: f64) -> bool {
         match (a, b) {
             (Some(a), Some(b)) => a.iter().zip(b).all(|(a, b)| (a - b).abs() <= tolerance),
             (a, b) => a.is_none() && b.is_none(),
         }
     }
-    (header.format.rows, header.format.columns) == (other_header.format.rows, other_header.format.columns)
+    (header.format.rows, header.format.columns)
+        == (other_header.format.rows, other_header.format.columns)
         && header.localizer == other_header.localizer
         && header.modality == other_header.modality
         && near(plane.orientation, other_plane.orientation, 1e-3)
@@ -94,7 +134,10 @@ fn together(header: &FileHeader, plane: &Plane, headers: &[FileHeader], other: S
 
 fn candidate(headers: &[FileHeader], slices: Vec<Slice>) -> Candidate {
     let header = &headers[slices[0].file];
-    let planes: Vec<Plane> = slices.iter().map(|s| headers[s.file].planes[s.frame]).collect();
+    let planes: Vec<Plane> = slices
+        .iter()
+        .map(|s| headers[s.file].planes[s.frame])
+        .collect();
     let orientation = orientation(&planes[0]);
     let outcome = usable(headers, &slices, orientation).and_then(|()| stack(&planes));
     let stacked = outcome.as_ref().ok();
@@ -114,7 +157,11 @@ fn candidate(headers: &[FileHeader], slices: Vec<Slice>) -> Candidate {
         chosen: false,
         refused: outcome.as_ref().err().map(Error::to_string),
     };
-    Candidate { slices, summary, outcome }
+    Candidate {
+        slices,
+        summary,
+        outcome,
+    }
 }
 
 /// Whether the series can be a CT volume at all, by its headers.
@@ -122,51 +169,82 @@ fn usable(headers: &[FileHeader], slices: &[Slice], orientation: Orientation) ->
     let header = &headers[slices[0].file];
     match header.modality {
         Some("CT") => {}
-        Some(other) => return Err(Error::Unsupported { detail: format!("modality {other}, not CT") }),
+        Some(other) => {
+            return Err(Error::Unsupported {
+                detail: format!("modality {other}, not CT"),
+            });
+        }
         None if header.has_modality => {
-            return Err(Error::Unsupported { detail: "a modality that is not CT".into() });
+            return Err(Error::Unsupported {
+                detail: "a modality that is not CT".into(),
+            });
         }
         None if header.foreign_class => {
-            return Err(Error::Unsupported { detail: "no modality, and a kind of image that is not CT".into() });
+            return Err(Error::Unsupported {
+                detail: "no modality, and a kind of image that is not CT".into(),
+            });
         }
         None => {}
     }
     if header.localizer {
-        return Err(Error::NotAVolume { detail: "a localizer (scout view)".into() });
+        return Err(Error::NotAVolume {
+            detail: "a localizer (scout view)".into(),
+        });
     }
     if headers_of(headers, slices).any(|h| h.not_hu) {
-        return Err(Error::Unsupported { detail: "values in another unit than Hounsfield".into() });
+        return Err(Error::Unsupported {
+            detail: "values in another unit than Hounsfield".into(),
+        });
     }
     for (position, slice) in slices.iter().enumerate() {
         if slice.frame == 0 {
-            pixels::check_format(&headers[slice.file]).map_err(|error| in_file(error, position, slices.len()))?;
+            pixels::check_format(&headers[slice.file])
+                .map_err(|error| in_file(error, position, slices.len()))?;
         }
     }
     match orientation {
         Orientation::Coronal | Orientation::Sagittal => Err(Error::Geometry {
-            detail: format!("{orientation:?} slices: a reformatted series; axial slices are needed").to_lowercase(),
+            detail: format!(
+                "{orientation:?} slices: a reformatted series; axial slices are needed"
+            )
+            .to_lowercase(),
         }),
         _ => Ok(()),
     }
 }
 
-fn headers_of<'a>(headers: &'a [FileHeader], slices: &'a [Slice]) -> impl Iterator<Item = &'a FileHeader> {
-    slices.iter().filter(|s| s.frame == 0).map(|s| &headers[s.file])
+fn headers_of<'a>(
+    headers: &'a [FileHeader],
+    slices: &'a [Slice],
+) -> impl Iterator<Item = &'a FileHeader> {
+    slices
+        .iter()
+        .filter(|s| s.frame == 0)
+        .map(|s| &headers[s.file])
 }
 
 /// Names the slice in an error, by its position in the sorted listing of the series.
 pub(super) fn in_file(error: Error, position: usize, count: usize) -> Error {
-    let place = |detail: String| format!("file {} of {count} of the series: {detail}", position + 1);
+    let place =
+        |detail: String| format!("file {} of {count} of the series: {detail}", position + 1);
     match error {
-        Error::Corrupt { detail } => Error::Corrupt { detail: place(detail) },
-        Error::Unsupported { detail } => Error::Unsupported { detail: place(detail) },
-        Error::Geometry { detail } => Error::Geometry { detail: place(detail) },
+        Error::Corrupt { detail } => Error::Corrupt {
+            detail: place(detail),
+        },
+        Error::Unsupported { detail } => Error::Unsupported {
+            detail: place(detail),
+        },
+        Error::Geometry { detail } => Error::Geometry {
+            detail: place(detail),
+        },
         other => other,
     }
 }
 
 fn orientation(plane: &Plane) -> Orientation {
-    let Some(Ok([_, _, normal])) = plane.orientation.as_ref().map(axes) else { return Orientation::Unknown };
+    let Some(Ok([_, _, normal])) = plane.orientation.as_ref().map(axes) else {
+        return Orientation::Unknown;
+    };
     let [x, y, z] = normal.map(f64::abs);
     if z >= std::f64::consts::FRAC_1_SQRT_2 {
         Orientation::Axial
@@ -179,7 +257,9 @@ fn orientation(plane: &Plane) -> Orientation {
 
 fn score(header: &FileHeader, spacing_mm: Option<[f64; 3]>, coverage_mm: Option<f64>) -> f64 {
     let coverage = 100.0 * (coverage_mm.unwrap_or(0.0) / 250.0).min(1.0);
-    let thin = spacing_mm.map_or(0.0, |s| 40.0 * (1.0 - ((s[2] / 1.5).ln() / 5f64.ln()).clamp(0.0, 1.0)));
+    let thin = spacing_mm.map_or(0.0, |s| {
+        40.0 * (1.0 - ((s[2] / 1.5).ln() / 5f64.ln()).clamp(0.0, 1.0))
+    });
     let kernel = match header.kernel.as_deref().and_then(class) {
         Some(KernelClass::Soft) => 20.0,
         None => 10.0,

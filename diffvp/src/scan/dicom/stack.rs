@@ -40,7 +40,11 @@ pub(super) fn dot(a: [f64; 3], b: [f64; 3]) -> f64 {
 }
 
 fn cross(a: [f64; 3], b: [f64; 3]) -> [f64; 3] {
-    [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
+    [
+        a[1] * b[2] - a[2] * b[1],
+        a[2] * b[0] - a[0] * b[2],
+        a[0] * b[1] - a[1] * b[0],
+    ]
 }
 
 /// Row direction, column direction and normal, made exactly orthonormal.
@@ -52,7 +56,9 @@ pub(super) fn axes(orientation: &[f64; 6]) -> Result<[[f64; 3]; 3]> {
     let (row, column) = ([a, b, c], [d, e, f]);
     let (r, k) = (dot(row, row).sqrt(), dot(column, column).sqrt());
     if (r - 1.0).abs() > 1e-3 || (k - 1.0).abs() > 1e-3 || dot(row, column).abs() > 1e-3 {
-        return Err(geometry(format!("row direction {row:?} and column direction {column:?} are not orthonormal")));
+        return Err(geometry(format!(
+            "row direction {row:?} and column direction {column:?} are not orthonormal"
+        )));
     }
     let row = row.map(|v| v / r);
     let along = dot(row, column);
@@ -68,10 +74,15 @@ pub(super) fn axes(orientation: &[f64; 6]) -> Result<[[f64; 3]; 3]> {
 /// [`Error::NotAVolume`] for fewer than two positions; [`Error::Geometry`] for missing positions, missing
 /// slices, uneven distances beyond 2 % of the spacing (0.05 mm at least), or a tilted gantry.
 pub(super) fn stack(planes: &[Plane]) -> Result<Stack> {
-    let first = planes.first().ok_or_else(|| Error::NotAVolume { detail: "no slices".into() })?;
-    let orientation = first.orientation.ok_or_else(|| geometry("the slices have no orientation".into()))?;
-    let [between_rows, between_columns] =
-        first.spacing_mm.ok_or_else(|| geometry("the slices have no pixel spacing".into()))?;
+    let first = planes.first().ok_or_else(|| Error::NotAVolume {
+        detail: "no slices".into(),
+    })?;
+    let orientation = first
+        .orientation
+        .ok_or_else(|| geometry("the slices have no orientation".into()))?;
+    let [between_rows, between_columns] = first
+        .spacing_mm
+        .ok_or_else(|| geometry("the slices have no pixel spacing".into()))?;
     let [row, column, normal] = axes(&orientation)?;
     let positions: Vec<[f64; 3]> = planes
         .iter()
@@ -91,12 +102,20 @@ pub(super) fn stack(planes: &[Plane]) -> Result<Stack> {
     }
     if slices.len() < MIN_SLICES {
         return Err(Error::NotAVolume {
-            detail: format!("{} slice position, a volume needs at least {MIN_SLICES}", slices.len()),
+            detail: format!(
+                "{} slice position, a volume needs at least {MIN_SLICES}",
+                slices.len()
+            ),
         });
     }
     let places: Vec<[f64; 3]> = slices.iter().map(|same| positions[same[0]]).collect();
     let (spacing, jitter_mm, gaps_mm) = regular(&places, normal)?;
-    straight(&places, normal, [row, column], [between_columns, between_rows])?;
+    straight(
+        &places,
+        normal,
+        [row, column],
+        [between_columns, between_rows],
+    )?;
     Ok(Stack {
         slices,
         spacing_mm: [between_columns, between_rows, spacing],
@@ -113,12 +132,21 @@ fn regular(places: &[[f64; 3]], normal: [f64; 3]) -> Result<(f64, Option<f64>, [
     let gaps: Vec<f64> = depths.windows(2).map(|w| w[1] - w[0]).collect();
     let mut sorted = gaps.clone();
     sorted.sort_by(f64::total_cmp);
-    let (least, median, most) = (sorted[0], sorted[sorted.len() / 2], sorted[sorted.len() - 1]);
+    let (least, median, most) = (
+        sorted[0],
+        sorted[sorted.len() / 2],
+        sorted[sorted.len() - 1],
+    );
 
     let tolerance = (MAX_JITTER * median).max(MAX_JITTER_MM);
     if most > 1.5 * median {
-        let holes: Vec<usize> = (0..gaps.len()).filter(|i| gaps[*i] > 1.5 * median).collect();
-        let missing: f64 = holes.iter().map(|i| (gaps[*i] / median).round() - 1.0).sum();
+        let holes: Vec<usize> = (0..gaps.len())
+            .filter(|i| gaps[*i] > 1.5 * median)
+            .collect();
+        let missing: f64 = holes
+            .iter()
+            .map(|i| (gaps[*i] / median).round() - 1.0)
+            .sum();
         return Err(geometry(format!(
             "about {missing} slices are missing: {} gaps of up to {most:.3} mm where {median:.3} mm are usual, the first behind slice {} of {}",
             holes.len(),
@@ -136,11 +164,20 @@ fn regular(places: &[[f64; 3]], normal: [f64; 3]) -> Result<(f64, Option<f64>, [
             "the distance between slices varies from {least:.3} to {most:.3} mm; slices lie up to {worst:.3} mm off a regular grid, {tolerance:.3} mm are allowed"
         )));
     }
-    Ok((spacing, (uneven > QUIET_JITTER_MM).then_some(worst), [least, most]))
+    Ok((
+        spacing,
+        (uneven > QUIET_JITTER_MM).then_some(worst),
+        [least, most],
+    ))
 }
 
 /// Refuses stacks whose slices shift sideways: a tilted gantry, or positions of several scans.
-fn straight(places: &[[f64; 3]], normal: [f64; 3], axes: [[f64; 3]; 2], pixel_mm: [f64; 2]) -> Result<()> {
+fn straight(
+    places: &[[f64; 3]],
+    normal: [f64; 3],
+    axes: [[f64; 3]; 2],
+    pixel_mm: [f64; 2],
+) -> Result<()> {
     let first = places[0];
     let mut shift_mm = 0.0f64;
     let mut angle = 0.0f64;
@@ -182,7 +219,12 @@ mod tests {
     }
 
     fn at(depths: &[f64]) -> Result<Stack> {
-        stack(&planes(&depths.iter().map(|z| [-10.0, -20.0, *z]).collect::<Vec<_>>()))
+        stack(&planes(
+            &depths
+                .iter()
+                .map(|z| [-10.0, -20.0, *z])
+                .collect::<Vec<_>>(),
+        ))
     }
 
     #[test]
@@ -196,33 +238,55 @@ mod tests {
 
     #[test]
     fn rounding_is_a_warning_and_more_is_an_error() {
-        assert!(at(&[0.0, 3.987, 7.975, 11.962]).unwrap().jitter_mm.is_some());
-        assert!(matches!(at(&[0.0, 3.0, 6.4, 9.0]), Err(Error::Geometry { .. })));
+        assert!(
+            at(&[0.0, 3.987, 7.975, 11.962])
+                .unwrap()
+                .jitter_mm
+                .is_some()
+        );
+        assert!(matches!(
+            at(&[0.0, 3.0, 6.4, 9.0]),
+            Err(Error::Geometry { .. })
+        ));
     }
 
     #[test]
     fn missing_slices_are_counted() {
         let error = at(&[0.0, 3.0, 6.0, 15.0, 18.0]).unwrap_err().to_string();
-        assert!(error.contains("about 2 slices are missing") && error.contains("behind slice 3 of 5"), "{error}");
+        assert!(
+            error.contains("about 2 slices are missing") && error.contains("behind slice 3 of 5"),
+            "{error}"
+        );
     }
 
     #[test]
     fn duplicates_share_a_place() {
-        assert_eq!(at(&[0.0, 3.0, 3.0, 6.0]).unwrap().slices, [vec![0], vec![1, 2], vec![3]]);
+        assert_eq!(
+            at(&[0.0, 3.0, 3.0, 6.0]).unwrap().slices,
+            [vec![0], vec![1, 2], vec![3]]
+        );
         assert!(matches!(at(&[3.0, 3.0]), Err(Error::NotAVolume { .. })));
     }
 
     #[test]
     fn a_tilted_gantry_is_refused() {
-        let tilted: Vec<[f64; 3]> = (0..10).map(|i| [0.0, 0.5 * i as f64, 3.0 * i as f64]).collect();
+        let tilted: Vec<[f64; 3]> = (0..10)
+            .map(|i| [0.0, 0.5 * i as f64, 3.0 * i as f64])
+            .collect();
         let error = stack(&planes(&tilted)).unwrap_err().to_string();
-        assert!(error.contains("tilted") && error.contains("9.5°"), "{error}");
+        assert!(
+            error.contains("tilted") && error.contains("9.5°"),
+            "{error}"
+        );
     }
 
     #[test]
     fn directions_must_be_orthonormal() {
         assert!(axes(&[1.0, 0.0, 0.0, 1.0, 0.0, 0.0]).is_err());
         assert!(axes(&[0.0; 6]).is_err());
-        assert_eq!(axes(&[1.0, 0.0, 0.0, 0.0, -1.0, 0.0]).unwrap()[2], [0.0, 0.0, -1.0]);
+        assert_eq!(
+            axes(&[1.0, 0.0, 0.0, 0.0, -1.0, 0.0]).unwrap()[2],
+            [0.0, 0.0, -1.0]
+        );
     }
 }

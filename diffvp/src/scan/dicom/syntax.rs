@@ -41,7 +41,12 @@ impl Syntax {
             // Every other syntax of the standard is explicit little endian (PS3.5, annex A).
             _ => (Encoding::EXPLICIT_LE, false, Packing::Codec),
         };
-        Syntax { uid: uid.to_string(), encoding, deflated, packing }
+        Syntax {
+            uid: uid.to_string(),
+            encoding,
+            deflated,
+            packing,
+        }
     }
 
     /// UID and name, for messages.

@@ -4,7 +4,10 @@ use super::element::Element;
 
 fn text<'a>(element: &Element<'a>) -> &'a str {
     let trimmed = element.value.trim_ascii();
-    let end = trimmed.iter().rposition(|b| *b != 0 && *b != b' ').map_or(0, |p| p + 1);
+    let end = trimmed
+        .iter()
+        .rposition(|b| *b != 0 && *b != b' ')
+        .map_or(0, |p| p + 1);
     std::str::from_utf8(&trimmed[..end]).unwrap_or("")
 }
 
@@ -22,7 +25,12 @@ pub(super) fn decimals<const N: usize>(element: &Element) -> Option<[f64; N]> {
     let mut numbers = [0.0; N];
     let mut parts = text(element).split('\\');
     for number in &mut numbers {
-        *number = parts.next()?.trim().parse().ok().filter(|v: &f64| v.is_finite())?;
+        *number = parts
+            .next()?
+            .trim()
+            .parse()
+            .ok()
+            .filter(|v: &f64| v.is_finite())?;
     }
     parts.next().is_none().then_some(numbers)
 }
@@ -35,7 +43,9 @@ pub(super) fn decimal(element: &Element) -> Option<f64> {
 /// A UID: digits and dots, at most 64 (PS3.5, 9.1).
 pub(super) fn uid(element: &Element) -> Option<String> {
     let text = text(element);
-    let valid = !text.is_empty() && text.len() <= 64 && text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    let valid = !text.is_empty()
+        && text.len() <= 64
+        && text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     valid.then(|| text.to_string())
 }
 
@@ -46,9 +56,10 @@ pub(super) fn has_code(element: &Element, code: &str) -> bool {
 
 /// The defined terms of Modality (PS3.3, C.7.3.1.1.1) that stand for images, documents and plans.
 const MODALITIES: &[&str] = &[
-    "AR", "BI", "BMD", "CR", "CT", "DG", "DOC", "DX", "ECG", "ES", "FID", "GM", "IO", "IVUS", "KO", "LEN", "M3D", "MG",
-    "MR", "NM", "OCT", "OP", "OT", "PLAN", "PR", "PT", "PX", "REG", "RF", "RTDOSE", "RTIMAGE", "RTPLAN", "RTRECORD",
-    "RTSTRUCT", "SC", "SEG", "SM", "SR", "TG", "US", "XA", "XC",
+    "AR", "BI", "BMD", "CR", "CT", "DG", "DOC", "DX", "ECG", "ES", "FID", "GM", "IO", "IVUS", "KO",
+    "LEN", "M3D", "MG", "MR", "NM", "OCT", "OP", "OT", "PLAN", "PR", "PT", "PX", "REG", "RF",
+    "RTDOSE", "RTIMAGE", "RTPLAN", "RTRECORD", "RTSTRUCT", "SC", "SEG", "SM", "SR", "TG", "US",
+    "XA", "XC",
 ];
 
 /// Modality, if it is a defined term.
@@ -75,7 +86,12 @@ mod tests {
     use super::*;
 
     fn element(value: &[u8]) -> Element<'_> {
-        Element { tag: 0, value, undefined_length: false, encoding: Encoding::EXPLICIT_LE }
+        Element {
+            tag: 0,
+            value,
+            undefined_length: false,
+            encoding: Encoding::EXPLICIT_LE,
+        }
     }
 
     #[test]

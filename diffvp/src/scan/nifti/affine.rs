@@ -18,7 +18,11 @@ pub(super) struct Grid {
 const MAX_SHEAR: f64 = 1.8e-3;
 
 /// The grid that the header describes, or that `spacing_mm` makes of a header without geometry.
-pub(super) fn grid(header: &Header, spacing_mm: Option<[f64; 3]>, warnings: &mut Vec<Warning>) -> Result<Grid> {
+pub(super) fn grid(
+    header: &Header,
+    spacing_mm: Option<[f64; 3]>,
+    warnings: &mut Vec<Warning>,
+) -> Result<Grid> {
     let mut warn = |code, text: String| warnings.push(Warning::new(code, text));
     let qform = (header.qform_code > 0).then(|| qform(header));
     let sform = (header.sform_code > 0).then_some(header.srow);
@@ -35,7 +39,11 @@ pub(super) fn grid(header: &Header, spacing_mm: Option<[f64; 3]>, warnings: &mut
                 ),
             );
             let direction = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
-            return Ok(Grid { spacing_mm, origin_mm: [0.0; 3], direction });
+            return Ok(Grid {
+                spacing_mm,
+                origin_mm: [0.0; 3],
+                direction,
+            });
         }
         warn(
             WarningCode::IgnoredContent,
@@ -48,7 +56,8 @@ pub(super) fn grid(header: &Header, spacing_mm: Option<[f64; 3]>, warnings: &mut
             let spacing: [f64; 3] = std::array::from_fn(|a| header.pixdim[a + 1].abs());
             warn(
                 WarningCode::InferredHeader,
-                "the header has neither sform nor qform: the axes are taken as right, front, head".into(),
+                "the header has neither sform nor qform: the axes are taken as right, front, head"
+                    .into(),
             );
             std::array::from_fn(|r| std::array::from_fn(|c| if r == c { spacing[r] } else { 0.0 }))
         }
@@ -62,7 +71,10 @@ pub(super) fn grid(header: &Header, spacing_mm: Option<[f64; 3]>, warnings: &mut
     if let (Some(s), Some(q)) = (sform, qform)
         && (0..3).any(|r| (0..4).any(|c| (s[r][c] - q[r][c]).abs() > 1e-2))
     {
-        warn(WarningCode::IgnoredContent, "sform and qform differ: the sform is used".into());
+        warn(
+            WarningCode::IgnoredContent,
+            "sform and qform differ: the sform is used".into(),
+        );
     }
     to_lps(&rows, header.mm_per_unit())
 }
@@ -83,9 +95,21 @@ fn qform(header: &Header) -> [[f64; 4]; 3] {
         ((1.0 - norm2).sqrt(), b, c, d)
     };
     let rotation = [
-        [a * a + b * b - c * c - d * d, 2.0 * (b * c - a * d), 2.0 * (b * d + a * c)],
-        [2.0 * (b * c + a * d), a * a + c * c - b * b - d * d, 2.0 * (c * d - a * b)],
-        [2.0 * (b * d - a * c), 2.0 * (c * d + a * b), a * a + d * d - b * b - c * c],
+        [
+            a * a + b * b - c * c - d * d,
+            2.0 * (b * c - a * d),
+            2.0 * (b * d + a * c),
+        ],
+        [
+            2.0 * (b * c + a * d),
+            a * a + c * c - b * b - d * d,
+            2.0 * (c * d - a * b),
+        ],
+        [
+            2.0 * (b * d - a * c),
+            2.0 * (c * d + a * b),
+            a * a + d * d - b * b - c * c,
+        ],
     ];
     let qfac = if header.pixdim[0] < 0.0 { -1.0 } else { 1.0 };
     let scale = [header.pixdim[1], header.pixdim[2], header.pixdim[3] * qfac];
@@ -101,14 +125,22 @@ fn qform(header: &Header) -> [[f64; 4]; 3] {
 
 fn to_lps(rows: &[[f64; 4]; 3], mm_per_unit: f64) -> Result<Grid> {
     if rows.iter().flatten().any(|v| !v.is_finite()) {
-        return Err(Error::Geometry { detail: "the matrix of the header is not finite".into() });
+        return Err(Error::Geometry {
+            detail: "the matrix of the header is not finite".into(),
+        });
     }
     let sign = [-1.0, -1.0, 1.0];
     let lps: [[f64; 4]; 3] = std::array::from_fn(|r| rows[r].map(|v| v * sign[r] * mm_per_unit));
-    let spacing_mm: [f64; 3] =
-        std::array::from_fn(|axis| (0..3).map(|r| lps[r][axis] * lps[r][axis]).sum::<f64>().sqrt());
+    let spacing_mm: [f64; 3] = std::array::from_fn(|axis| {
+        (0..3)
+            .map(|r| lps[r][axis] * lps[r][axis])
+            .sum::<f64>()
+            .sqrt()
+    });
     if let Some(axis) = spacing_mm.iter().position(|s| *s < 1e-6) {
-        return Err(Error::Geometry { detail: format!("the spacing along axis {} is 0", axis + 1) });
+        return Err(Error::Geometry {
+            detail: format!("the spacing along axis {} is 0", axis + 1),
+        });
     }
     let direction: [[f64; 3]; 3] =
         std::array::from_fn(|r| std::array::from_fn(|axis| lps[r][axis] / spacing_mm[axis]));

@@ -20,7 +20,11 @@ pub(super) enum Datatype {
 impl Datatype {
     /// The type behind a code of `nifti1.h`.
     pub(super) fn from_code(code: i16) -> Result<Datatype> {
-        let unsupported = |what: &str| Err(Error::Unsupported { detail: format!("NIfTI voxels of {what}") });
+        let unsupported = |what: &str| {
+            Err(Error::Unsupported {
+                detail: format!("NIfTI voxels of {what}"),
+            })
+        };
         match code {
             2 => Ok(Datatype::U8),
             4 => Ok(Datatype::I16),
@@ -36,7 +40,9 @@ impl Datatype {
             32 | 1792 | 2048 => unsupported("complex numbers"),
             128 | 2304 => unsupported("colours (RGB): a CT has one value per voxel"),
             1536 => unsupported("128-bit floating point"),
-            _ => Err(Error::Corrupt { detail: format!("{code} is not a NIfTI data type") }),
+            _ => Err(Error::Corrupt {
+                detail: format!("{code} is not a NIfTI data type"),
+            }),
         }
     }
 
@@ -51,12 +57,22 @@ impl Datatype {
     }
 
     /// Appends the voxels of `bytes` to `out`.
-    pub(super) fn decode(self, bytes: &[u8], big_endian: bool, scaling: Option<(f64, f64)>, out: &mut Vec<f32>) {
+    pub(super) fn decode(
+        self,
+        bytes: &[u8],
+        big_endian: bool,
+        scaling: Option<(f64, f64)>,
+        out: &mut Vec<f32>,
+    ) {
         macro_rules! append {
             ($kind:ty) => {
                 append::<{ size_of::<$kind>() }, $kind>(
                     bytes,
-                    if big_endian { <$kind>::from_be_bytes } else { <$kind>::from_le_bytes },
+                    if big_endian {
+                        <$kind>::from_be_bytes
+                    } else {
+                        <$kind>::from_le_bytes
+                    },
                     |raw| raw as f32,
                     |raw| raw as f64,
                     scaling,

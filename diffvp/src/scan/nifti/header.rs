@@ -67,7 +67,9 @@ impl Header {
     /// Reads the header from the start of a stream.
     pub(super) fn read(stream: &mut impl Read) -> Result<Header> {
         let mut bytes = [0; 540];
-        let short = |_| Error::Corrupt { detail: "the file breaks off inside the NIfTI header".into() };
+        let short = |_| Error::Corrupt {
+            detail: "the file breaks off inside the NIfTI header".into(),
+        };
         stream.read_exact(&mut bytes[..348]).map_err(short)?;
         let size: [u8; 4] = bytes[..4].try_into().expect("four bytes");
         let (version, big_endian) = match (u32::from_le_bytes(size), u32::from_be_bytes(size)) {
@@ -75,13 +77,24 @@ impl Header {
             (_, 348) => (1, true),
             (540, _) => (2, false),
             (_, 540) => (2, true),
-            _ => return Err(Error::Corrupt { detail: "the NIfTI header has an impossible size".into() }),
+            _ => {
+                return Err(Error::Corrupt {
+                    detail: "the NIfTI header has an impossible size".into(),
+                });
+            }
         };
         if version == 2 {
             stream.read_exact(&mut bytes[348..]).map_err(short)?;
         }
-        let fields = Fields { bytes: &bytes, big_endian };
-        Ok(if version == 1 { Header::nifti1(&fields) } else { Header::nifti2(&fields) })
+        let fields = Fields {
+            bytes: &bytes,
+            big_endian,
+        };
+        Ok(if version == 1 {
+            Header::nifti1(&fields)
+        } else {
+            Header::nifti2(&fields)
+        })
     }
 
     fn nifti1(f: &Fields) -> Header {
@@ -143,16 +156,22 @@ impl Header {
     pub(super) fn volume_dims(&self) -> Result<[usize; 3]> {
         let rank = self.dim[0];
         if !(1..=7).contains(&rank) {
-            return Err(Error::Corrupt { detail: format!("the NIfTI header has {rank} dimensions, 1 to 7 are possible") });
+            return Err(Error::Corrupt {
+                detail: format!("the NIfTI header has {rank} dimensions, 1 to 7 are possible"),
+            });
         }
         let sizes = &self.dim[1..=rank as usize];
         if let Some(size) = sizes.iter().find(|s| **s < 1) {
-            return Err(Error::Corrupt { detail: format!("the NIfTI header has an axis of size {size}") });
+            return Err(Error::Corrupt {
+                detail: format!("the NIfTI header has an axis of size {size}"),
+            });
         }
         let spatial = sizes.iter().take(3).filter(|s| **s > 1).count();
         if rank < 3 || spatial < 3 || sizes[3..].iter().any(|s| *s > 1) {
             let text: Vec<String> = sizes.iter().map(i64::to_string).collect();
-            return Err(Error::NotAVolume { detail: format!("the file holds {}", text.join(" × ")) });
+            return Err(Error::NotAVolume {
+                detail: format!("the file holds {}", text.join(" × ")),
+            });
         }
         Ok(std::array::from_fn(|a| sizes[a] as usize))
     }
@@ -167,7 +186,10 @@ impl Header {
         let datatype = Datatype::from_code(self.datatype)?;
         if self.bitpix as usize != 8 * datatype.bytes() {
             return Err(Error::Corrupt {
-                detail: format!("data type {} does not have {} bits", self.datatype, self.bitpix),
+                detail: format!(
+                    "data type {} does not have {} bits",
+                    self.datatype, self.bitpix
+                ),
             });
         }
         Ok(datatype)
@@ -180,7 +202,9 @@ impl Header {
         match self.vox_offset {
             0.0 => Ok(least as u64),
             at if at >= self.size() as f64 && at < 1e15 && at.fract() == 0.0 => Ok(at as u64),
-            at => Err(Error::Corrupt { detail: format!("the voxels cannot start at byte {at}") }),
+            at => Err(Error::Corrupt {
+                detail: format!("the voxels cannot start at byte {at}"),
+            }),
         }
     }
 

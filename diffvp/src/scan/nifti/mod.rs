@@ -27,12 +27,19 @@ const CHUNK: usize = 1 << 20;
 
 /// Opens a NIfTI file.
 pub(super) fn open(path: &Path, gzip: bool, options: &ScanOptions) -> Result<Scan> {
-    let read = |source| Error::Read { path: path.to_path_buf(), source };
+    let read = |source| Error::Read {
+        path: path.to_path_buf(),
+        source,
+    };
     let file = File::open(path).map_err(read)?;
     let length = file.metadata().map_err(read)?.len();
     if gzip {
         let capacity = length.saturating_mul(DEFLATE_MAX_RATIO);
-        from_reader(MultiGzDecoder::new(std::io::BufReader::with_capacity(CHUNK, file)), capacity, options)
+        from_reader(
+            MultiGzDecoder::new(std::io::BufReader::with_capacity(CHUNK, file)),
+            capacity,
+            options,
+        )
     } else {
         from_reader(file, length, options)
     }
@@ -42,7 +49,10 @@ pub(super) fn open(path: &Path, gzip: bool, options: &ScanOptions) -> Result<Sca
 fn from_reader(mut stream: impl Read, capacity: u64, options: &ScanOptions) -> Result<Scan> {
     let header = Header::read(&mut stream)?;
     let dims = header.volume_dims()?;
-    let voxels = dims.iter().try_fold(1u64, |n, &d| n.checked_mul(d as u64)).unwrap_or(u64::MAX);
+    let voxels = dims
+        .iter()
+        .try_fold(1u64, |n, &d| n.checked_mul(d as u64))
+        .unwrap_or(u64::MAX);
     if voxels > options.max_voxels {
         return Err(Error::LimitExceeded {
             what: "number of voxels".into(),
@@ -51,7 +61,9 @@ fn from_reader(mut stream: impl Read, capacity: u64, options: &ScanOptions) -> R
         });
     }
     let datatype = header.datatype()?;
-    let needed = header.voxel_offset()?.saturating_add(voxels.saturating_mul(datatype.bytes() as u64));
+    let needed = header
+        .voxel_offset()?
+        .saturating_add(voxels.saturating_mul(datatype.bytes() as u64));
     if needed > capacity {
         return Err(Error::Corrupt {
             detail: format!(
@@ -68,7 +80,13 @@ fn from_reader(mut stream: impl Read, capacity: u64, options: &ScanOptions) -> R
 
     skip(&mut stream, header.voxel_offset()? - header.size() as u64)?;
     let values = read_voxels(stream, voxels as usize, &header)?;
-    let volume = Volume::new(values, dims, grid.spacing_mm, grid.origin_mm, grid.direction)?;
+    let volume = Volume::new(
+        values,
+        dims,
+        grid.spacing_mm,
+        grid.origin_mm,
+        grid.direction,
+    )?;
     if header.extra_dims() {
         warnings.push(Warning::new(
             WarningCode::IgnoredContent,
@@ -77,8 +95,16 @@ fn from_reader(mut stream: impl Read, capacity: u64, options: &ScanOptions) -> R
     }
     hu::check(&volume, &mut warnings);
     hu::check_oblique(&volume, &mut warnings);
-    let format = if header.version() == 2 { ScanFormat::Nifti2 } else { ScanFormat::Nifti1 };
-    Ok(Scan { volume, warnings, source: ScanSource::new(format, 1) })
+    let format = if header.version() == 2 {
+        ScanFormat::Nifti2
+    } else {
+        ScanFormat::Nifti1
+    };
+    Ok(Scan {
+        volume,
+        warnings,
+        source: ScanSource::new(format, 1),
+    })
 }
 
 /// Decodes voxels chunk by chunk into f32: `scl_slope · raw + scl_inter`, computed in f64.
@@ -90,15 +116,19 @@ fn read_voxels(mut stream: impl Read, count: usize, header: &Header) -> Result<V
     while values.len() < count {
         let wanted = (count - values.len()).min(CHUNK / datatype.bytes());
         let bytes = &mut chunk[..wanted * datatype.bytes()];
-        stream.read_exact(bytes).map_err(|source| broken(&source, values.len(), count))?;
+        stream
+            .read_exact(bytes)
+            .map_err(|source| broken(&source, values.len(), count))?;
         if values.capacity() - values.len() < wanted {
             // Doubling keeps memory in proportion to what was really read.
             let more = wanted.max(values.len()).min(count - values.len());
-            values.try_reserve_exact(more).map_err(|_| Error::LimitExceeded {
-                what: "memory for voxels, in bytes".into(),
-                found: 4 * count as u64,
-                limit: 4 * values.len() as u64,
-            })?;
+            values
+                .try_reserve_exact(more)
+                .map_err(|_| Error::LimitExceeded {
+                    what: "memory for voxels, in bytes".into(),
+                    found: 4 * count as u64,
+                    limit: 4 * values.len() as u64,
+                })?;
         }
         datatype.decode(bytes, header.big_endian(), scaling, &mut values);
     }
@@ -122,14 +152,18 @@ fn broken(source: &std::io::Error, found: usize, expected: usize) -> Error {
         }
         _ => "reading failed",
     };
-    Error::Corrupt { detail: format!("{what} after {found} of {expected} voxels") }
+    Error::Corrupt {
+        detail: format!("{what} after {found} of {expected} voxels"),
+    }
 }
 
 fn skip(stream: &mut impl Read, bytes: u64) -> Result<()> {
     let copied = std::io::copy(&mut stream.take(bytes), &mut std::io::sink());
     match copied {
         Ok(n) if n == bytes => Ok(()),
-        _ => Err(Error::Corrupt { detail: "the file breaks off before the first voxel".into() }),
+        _ => Err(Error::Corrupt {
+            detail: "the file breaks off before the first voxel".into(),
+        }),
     }
 }
 

@@ -61,31 +61,62 @@ fn ras_becomes_lps() {
     let volume = scan.volume();
     assert_eq!(volume.dims(), [3, 2, 2]);
     assert_eq!(volume.spacing_mm(), [1.0, 2.0, 3.0]);
-    assert_eq!(volume.direction(), [[-1.0, 0.0, 0.0], [0.0, -1.0, 0.0], [0.0, 0.0, 1.0]]);
-    assert_eq!(volume.voxels_hu(), (0..12).map(|v| v as f32).collect::<Vec<_>>());
+    assert_eq!(
+        volume.direction(),
+        [[-1.0, 0.0, 0.0], [0.0, -1.0, 0.0], [0.0, 0.0, 1.0]]
+    );
+    assert_eq!(
+        volume.voxels_hu(),
+        (0..12).map(|v| v as f32).collect::<Vec<_>>()
+    );
     assert_eq!(scan.source().format, ScanFormat::Nifti1);
 }
 
 #[test]
 fn slope_zero_or_nan_means_no_scaling() {
     for slope in [0f32, f32::NAN] {
-        let scan = read(&with(&[(112, &slope.to_le_bytes()), (116, &5f32.to_le_bytes())])).unwrap();
+        let scan = read(&with(&[
+            (112, &slope.to_le_bytes()),
+            (116, &5f32.to_le_bytes()),
+        ]))
+        .unwrap();
         assert_eq!(scan.volume().voxels_hu()[2], 2.0);
     }
-    let scaled = read(&with(&[(112, &2f32.to_le_bytes()), (116, &(-1024f32).to_le_bytes())])).unwrap();
+    let scaled = read(&with(&[
+        (112, &2f32.to_le_bytes()),
+        (116, &(-1024f32).to_le_bytes()),
+    ]))
+    .unwrap();
     assert_eq!(scaled.volume().voxels_hu()[2], -1020.0);
 }
 
 #[test]
 fn every_integer_and_float_type_in_both_endians() {
-    let types: [(i16, i16); 10] =
-        [(2, 8), (256, 8), (4, 16), (512, 16), (8, 32), (768, 32), (1024, 64), (1280, 64), (16, 32), (64, 64)];
+    let types: [(i16, i16); 10] = [
+        (2, 8),
+        (256, 8),
+        (4, 16),
+        (512, 16),
+        (8, 32),
+        (768, 32),
+        (1024, 64),
+        (1280, 64),
+        (16, 32),
+        (64, 64),
+    ];
     for (code, bits) in types {
         for big in [false, true] {
             let mut bytes = with(&[(70, &code.to_le_bytes()), (72, &bits.to_le_bytes())]);
             bytes.truncate(352);
             if big {
-                for (from, to, width) in [(0, 4, 4), (40, 56, 2), (70, 74, 2), (76, 120, 4), (252, 256, 2), (256, 328, 4)] {
+                for (from, to, width) in [
+                    (0, 4, 4),
+                    (40, 56, 2),
+                    (70, 74, 2),
+                    (76, 120, 4),
+                    (252, 256, 2),
+                    (256, 328, 4),
+                ] {
                     bytes[from..to].chunks_mut(width).for_each(<[u8]>::reverse);
                 }
             }
@@ -101,7 +132,11 @@ fn every_integer_and_float_type_in_both_endians() {
                 bytes.extend(raw);
             }
             let scan = read(&bytes).unwrap_or_else(|e| panic!("type {code}, big {big}: {e}"));
-            assert_eq!(scan.volume().voxels_hu()[11], 11.0, "type {code}, big {big}");
+            assert_eq!(
+                scan.volume().voxels_hu()[11],
+                11.0,
+                "type {code}, big {big}"
+            );
             assert_eq!(scan.volume().spacing_mm(), [1.0, 2.0, 3.0]);
         }
     }
@@ -109,16 +144,39 @@ fn every_integer_and_float_type_in_both_endians() {
 
 #[test]
 fn refusals_are_typed() {
-    let cases: [(&str, Vec<u8>, fn(&Error) -> bool); 9] = [
-        ("4D", with(&[(40, &[4, 0]), (48, &[2, 0])]), |e| matches!(e, Error::NotAVolume { .. })),
-        ("2D", with(&[(40, &[2, 0])]), |e| matches!(e, Error::NotAVolume { .. })),
-        ("rank 9", with(&[(40, &[9, 0])]), |e| matches!(e, Error::Corrupt { .. })),
-        ("negative size", with(&[(42, &(-3i16).to_le_bytes())]), |e| matches!(e, Error::Corrupt { .. })),
-        ("absurd size", with(&[(42, &[0xff, 0x7f, 0xff, 0x7f, 0xff, 0x7f])]), |e| matches!(e, Error::LimitExceeded { .. })),
-        ("large size", with(&[(42, &[0, 2, 0, 2, 0, 2])]), |e| matches!(e, Error::Corrupt { .. })),
-        ("RGB", with(&[(70, &[128, 0]), (72, &[24, 0])]), |e| matches!(e, Error::Unsupported { .. })),
-        ("shear", with(&[(284, &1f32.to_le_bytes())]), |e| matches!(e, Error::Geometry { .. })),
-        ("truncated", sample()[..370].to_vec(), |e| matches!(e, Error::Corrupt { .. })),
+    type Case = (&'static str, Vec<u8>, fn(&Error) -> bool);
+    let cases: [Case; 9] = [
+        ("4D", with(&[(40, &[4, 0]), (48, &[2, 0])]), |e| {
+            matches!(e, Error::NotAVolume { .. })
+        }),
+        ("2D", with(&[(40, &[2, 0])]), |e| {
+            matches!(e, Error::NotAVolume { .. })
+        }),
+        ("rank 9", with(&[(40, &[9, 0])]), |e| {
+            matches!(e, Error::Corrupt { .. })
+        }),
+        (
+            "negative size",
+            with(&[(42, &(-3i16).to_le_bytes())]),
+            |e| matches!(e, Error::Corrupt { .. }),
+        ),
+        (
+            "absurd size",
+            with(&[(42, &[0xff, 0x7f, 0xff, 0x7f, 0xff, 0x7f])]),
+            |e| matches!(e, Error::LimitExceeded { .. }),
+        ),
+        ("large size", with(&[(42, &[0, 2, 0, 2, 0, 2])]), |e| {
+            matches!(e, Error::Corrupt { .. })
+        }),
+        ("RGB", with(&[(70, &[128, 0]), (72, &[24, 0])]), |e| {
+            matches!(e, Error::Unsupported { .. })
+        }),
+        ("shear", with(&[(284, &1f32.to_le_bytes())]), |e| {
+            matches!(e, Error::Geometry { .. })
+        }),
+        ("truncated", sample()[..370].to_vec(), |e| {
+            matches!(e, Error::Corrupt { .. })
+        }),
     ];
     for (name, bytes, expected) in cases {
         let error = read(&bytes).expect_err(name);
@@ -137,8 +195,14 @@ fn nan_voxels_are_refused() {
 #[test]
 fn gzip_is_read_and_its_damage_noticed() {
     let whole = gzip(&sample());
-    assert_eq!(open_bytes(&whole).unwrap().volume(), read(&sample()).unwrap().volume());
-    assert!(matches!(open_bytes(&whole[..whole.len() - 9]), Err(Error::Corrupt { .. })));
+    assert_eq!(
+        open_bytes(&whole).unwrap().volume(),
+        read(&sample()).unwrap().volume()
+    );
+    assert!(matches!(
+        open_bytes(&whole[..whole.len() - 9]),
+        Err(Error::Corrupt { .. })
+    ));
     let mut flipped = whole.clone();
     let crc = whole.len() - 8;
     flipped[crc] ^= 1;
@@ -150,24 +214,43 @@ fn text_with_the_wrong_name_is_unknown() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("scan.nii.gz");
     std::fs::write(&path, "this is a text\n").unwrap();
-    assert!(matches!(Scan::open(&path), Err(Error::UnknownFormat { .. })));
+    assert!(matches!(
+        Scan::open(&path),
+        Err(Error::UnknownFormat { .. })
+    ));
 }
 
 #[test]
 fn a_blank_header_takes_the_given_spacing() {
     let blank = with(&[(254, &[0, 0])]);
-    let options = ScanOptions { spacing_mm: Some([0.7, 0.8, 3.0]), ..Default::default() };
+    let options = ScanOptions {
+        spacing_mm: Some([0.7, 0.8, 3.0]),
+        ..Default::default()
+    };
     let scan = from_reader(blank.as_slice(), blank.len() as u64, &options).unwrap();
     assert_eq!(scan.volume().spacing_mm(), [0.7, 0.8, 3.0]);
     assert_eq!(scan.volume().direction()[0][0], 1.0);
-    assert!(scan.warnings().iter().any(|w| w.code == WarningCode::InferredHeader));
+    assert!(
+        scan.warnings()
+            .iter()
+            .any(|w| w.code == WarningCode::InferredHeader)
+    );
     let without = read(&blank).unwrap();
     assert_eq!(without.volume().spacing_mm(), [1.0, 2.0, 3.0]);
-    assert!(without.warnings().iter().any(|w| w.code == WarningCode::InferredHeader));
+    assert!(
+        without
+            .warnings()
+            .iter()
+            .any(|w| w.code == WarningCode::InferredHeader)
+    );
     let kept = sample();
     let scan = from_reader(kept.as_slice(), kept.len() as u64, &options).unwrap();
     assert_eq!(scan.volume().spacing_mm(), [1.0, 2.0, 3.0]);
-    assert!(scan.warnings().iter().any(|w| w.code == WarningCode::IgnoredContent));
+    assert!(
+        scan.warnings()
+            .iter()
+            .any(|w| w.code == WarningCode::IgnoredContent)
+    );
 }
 
 #[test]
@@ -201,8 +284,16 @@ fn rotation(angles: [f64; 3], mirror: bool) -> [[f64; 3]; 3] {
     let [(sa, ca), (sb, cb), (sc, cc)] = angles.map(f64::sin_cos);
     let m = if mirror { -1.0 } else { 1.0 };
     [
-        [ca * cb, ca * sb * sc - sa * cc, m * (ca * sb * cc + sa * sc)],
-        [sa * cb, sa * sb * sc + ca * cc, m * (sa * sb * cc - ca * sc)],
+        [
+            ca * cb,
+            ca * sb * sc - sa * cc,
+            m * (ca * sb * cc + sa * sc),
+        ],
+        [
+            sa * cb,
+            sa * sb * sc + ca * cc,
+            m * (sa * sb * cc - ca * sc),
+        ],
         [-sb, cb * sc, m * cb * cc],
     ]
 }

@@ -18,7 +18,9 @@ impl Change {
     fn apply(self, row: &mut [f32]) {
         match self {
             Change::Clip { min, max } => row.iter_mut().for_each(|v| *v = v.clamp(min, max)),
-            Change::Scale { shift, divisor } => row.iter_mut().for_each(|v| *v = (*v + shift) / divisor),
+            Change::Scale { shift, divisor } => {
+                row.iter_mut().for_each(|v| *v = (*v + shift) / divisor)
+            }
         }
     }
 }
@@ -93,7 +95,11 @@ impl<'a> Field<'a> {
 
     /// Folds every row, slices in parallel; the pieces are joined in order, so that results do not depend
     /// on the number of threads.
-    fn fold<T: Send>(&self, fold: impl Fn(usize, usize, &[f32], &mut T) + Sync, zero: impl Fn() -> T + Sync) -> Vec<T> {
+    fn fold<T: Send>(
+        &self,
+        fold: impl Fn(usize, usize, &[f32], &mut T) + Sync,
+        zero: impl Fn() -> T + Sync,
+    ) -> Vec<T> {
         (0..self.shape[0])
             .into_par_iter()
             .map(|slice| {
@@ -117,7 +123,11 @@ impl<'a> Field<'a> {
             },
             || (f32::INFINITY, f32::NEG_INFINITY),
         );
-        slices.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(lo, hi), s| (lo.min(s.0), hi.max(s.1)))
+        slices
+            .iter()
+            .fold((f32::INFINITY, f32::NEG_INFINITY), |(lo, hi), s| {
+                (lo.min(s.0), hi.max(s.1))
+            })
     }
 
     /// Mean and population standard deviation of the values above a bound; (0, 0) without any.
@@ -138,7 +148,11 @@ impl<'a> Field<'a> {
         let mean = sum / count as f64;
         let squares = self.fold(
             |_, _, row, squares: &mut f64| {
-                *squares += row.iter().filter(|v| **v > above).map(|v| (*v as f64 - mean).powi(2)).sum::<f64>();
+                *squares += row
+                    .iter()
+                    .filter(|v| **v > above)
+                    .map(|v| (*v as f64 - mean).powi(2))
+                    .sum::<f64>();
             },
             || 0.0,
         );
@@ -156,25 +170,52 @@ impl<'a> Field<'a> {
         };
         let slices = self.fold(
             |slice, row, values, bounds: &mut [[usize; 3]; 2]| {
-                let Some(first) = values.iter().position(|v| *v > above) else { return };
+                let Some(first) = values.iter().position(|v| *v > above) else {
+                    return;
+                };
                 let last = values.iter().rposition(|v| *v > above).unwrap_or(first);
                 grow(bounds, [slice, row, first], [slice + 1, row + 1, last + 1]);
             },
             empty,
         );
         let mut bounds = empty();
-        slices.iter().for_each(|[low, end]| grow(&mut bounds, *low, *end));
+        slices
+            .iter()
+            .for_each(|[low, end]| grow(&mut bounds, *low, *end));
         (bounds[1][0] > 0).then_some(bounds)
     }
 
     /// Permutes and flips the axes so that columns, rows and slices run towards the sides given by `signs`:
     /// the signs of the LPS axes x, y, z.
     pub(super) fn orient(&mut self, signs: [f64; 3]) {
-        const ORDERS: [[usize; 3]; 6] = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+        const ORDERS: [[usize; 3]; 6] = [
+            [0, 1, 2],
+            [0, 2, 1],
+            [1, 0, 2],
+            [1, 2, 0],
+            [2, 0, 1],
+            [2, 1, 0],
+        ];
         // Grid axis 0 is x, which is model axis 2.
-        let closeness = |order: &[usize; 3]| (0..3).map(|lps| self.direction[lps][order[lps]].abs()).sum::<f64>();
-        let best = ORDERS.iter().fold(&ORDERS[0], |a, b| if closeness(b) > closeness(a) + 1e-9 { b } else { a });
-        let old = (self.shape, self.strides, self.spacing_mm, self.grid.clone(), self.direction);
+        let closeness = |order: &[usize; 3]| {
+            (0..3)
+                .map(|lps| self.direction[lps][order[lps]].abs())
+                .sum::<f64>()
+        };
+        let best = ORDERS.iter().fold(&ORDERS[0], |a, b| {
+            if closeness(b) > closeness(a) + 1e-9 {
+                b
+            } else {
+                a
+            }
+        });
+        let old = (
+            self.shape,
+            self.strides,
+            self.spacing_mm,
+            self.grid.clone(),
+            self.direction,
+        );
         for (lps, &axis) in best.iter().enumerate() {
             let (new, from) = (2 - lps, 2 - axis);
             self.shape[new] = old.0[from];
@@ -215,12 +256,26 @@ impl<'a> Field<'a> {
         }
         let before: [usize; 3] = std::array::from_fn(|a| (size[a] - kept[a]) / 2);
         let mut padded = vec![pad_value; size.iter().product()];
-        padded.par_chunks_mut(size[1] * size[2]).skip(before[0]).take(kept[0]).enumerate().for_each(|(slice, out)| {
-            let mut buffer = vec![0.0; kept[2]];
-            for (row, out) in out.chunks_mut(size[2]).skip(before[1]).take(kept[1]).enumerate() {
-                out[before[2]..before[2] + kept[2]].copy_from_slice(self.row(slice, row, &mut buffer));
-            }
-        });
+        padded
+            .par_chunks_mut(size[1] * size[2])
+            .skip(before[0])
+            .take(kept[0])
+            .enumerate()
+            .for_each(|(slice, out)| {
+                let mut buffer = vec![0.0; kept[2]];
+                for (row, out) in out
+                    .chunks_mut(size[2])
+                    .skip(before[1])
+                    .take(kept[1])
+                    .enumerate()
+                {
+                    out[before[2]..before[2] + kept[2]].copy_from_slice(self.row(
+                        slice,
+                        row,
+                        &mut buffer,
+                    ));
+                }
+            });
         self.replace(padded, size);
         for (a, shift) in before.into_iter().enumerate() {
             self.grid.follow(a, 1.0, shift as f64);
@@ -239,23 +294,29 @@ impl<'a> Field<'a> {
     /// The values, columns fastest.
     pub(super) fn into_values(mut self) -> Vec<f32> {
         let [_, rows, columns] = self.shape;
-        let plain = self.start == 0 && self.strides == [(rows * columns) as isize, columns as isize, 1];
+        let plain =
+            self.start == 0 && self.strides == [(rows * columns) as isize, columns as isize, 1];
         let count = self.len();
         if plain
             && let Cow::Owned(values) = &mut self.data
             && values.len() == count
         {
             let changes = &self.changes;
-            values.par_chunks_mut(rows * columns).for_each(|slice| changes.iter().for_each(|c| c.apply(slice)));
+            values
+                .par_chunks_mut(rows * columns)
+                .for_each(|slice| changes.iter().for_each(|c| c.apply(slice)));
             return std::mem::take(values);
         }
         let mut values = vec![0.0; self.len()];
-        values.par_chunks_mut(rows * columns).enumerate().for_each(|(slice, out)| {
-            let mut buffer = vec![0.0; columns];
-            for (row, out) in out.chunks_mut(columns).enumerate() {
-                out.copy_from_slice(self.row(slice, row, &mut buffer));
-            }
-        });
+        values
+            .par_chunks_mut(rows * columns)
+            .enumerate()
+            .for_each(|(slice, out)| {
+                let mut buffer = vec![0.0; columns];
+                for (row, out) in out.chunks_mut(columns).enumerate() {
+                    out.copy_from_slice(self.row(slice, row, &mut buffer));
+                }
+            });
         values
     }
 }

@@ -17,7 +17,11 @@ pub struct GridMap {
 impl GridMap {
     /// The map of a volume that is used as stored: slices are z, rows y, columns x.
     pub(super) fn identity() -> Self {
-        GridMap { source_axis: [2, 1, 0], scale: [1.0; 3], offset: [0.0; 3] }
+        GridMap {
+            source_axis: [2, 1, 0],
+            scale: [1.0; 3],
+            offset: [0.0; 3],
+        }
     }
 
     /// Follows `new = factor · old + shift` along a model axis.

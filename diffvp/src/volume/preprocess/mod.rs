@@ -13,9 +13,9 @@ use field::{Change, Field};
 pub use grid::GridMap;
 use taps::Taps;
 
+use super::Volume;
 use super::steps::{Axes, Fit, Interpolation, Preprocessing, Step};
 use super::validate::MAX_VALUES;
-use super::Volume;
 use crate::{Error, Result};
 
 /// What a network sees: `[channels, slices, rows, columns]`, columns fastest.
@@ -45,7 +45,11 @@ impl Preprocessing {
         let grid = field.grid.clone();
         let count = field.len() as u64 * self.channels as u64;
         if count > MAX_VALUES {
-            return Err(Error::LimitExceeded { what: "values of the prepared volume".into(), found: count, limit: MAX_VALUES });
+            return Err(Error::LimitExceeded {
+                what: "values of the prepared volume".into(),
+                found: count,
+                limit: MAX_VALUES,
+            });
         }
         let mut values = field.into_values();
         let one = values.len();
@@ -53,7 +57,11 @@ impl Preprocessing {
         for _ in 1..self.channels {
             values.extend_from_within(..one);
         }
-        Ok(ModelInput { values, shape: [self.channels, slices, rows, columns], grid })
+        Ok(ModelInput {
+            values,
+            shape: [self.channels, slices, rows, columns],
+            grid,
+        })
     }
 }
 
@@ -63,18 +71,32 @@ fn run(step: &Step, field: &mut Field) -> Result<()> {
             Axes::Lps => [1.0, 1.0, 1.0],
             Axes::Ras => [-1.0, -1.0, 1.0],
         }),
-        Step::Resample { spacing_mm, interpolation, fit } => resample(field, spacing_mm, interpolation, fit)?,
-        Step::CropForeground { above, margin_voxels } => {
+        Step::Resample {
+            spacing_mm,
+            interpolation,
+            fit,
+        } => resample(field, spacing_mm, interpolation, fit)?,
+        Step::CropForeground {
+            above,
+            margin_voxels,
+        } => {
             if let Some([low, high]) = field.foreground(above) {
                 let shape = field.shape();
                 let start = low.map(|v| v.saturating_sub(margin_voxels));
-                let end: [usize; 3] = std::array::from_fn(|a| high[a].saturating_add(margin_voxels).min(shape[a]));
+                let end: [usize; 3] =
+                    std::array::from_fn(|a| high[a].saturating_add(margin_voxels).min(shape[a]));
                 field.crop(start, std::array::from_fn(|a| end[a] - start[a]));
             }
         }
-        Step::Resize { size, interpolation } => {
+        Step::Resize {
+            size,
+            interpolation,
+        } => {
             let shape = field.shape();
-            resize::resize(field, std::array::from_fn(|a| Taps::to_size(shape[a], size[a], interpolation)));
+            resize::resize(
+                field,
+                std::array::from_fn(|a| Taps::to_size(shape[a], size[a], interpolation)),
+            );
         }
         Step::CenterCropOrPad { size, pad_value } => field.center(size, pad_value),
         Step::Clip { min, max } => field.change(Change::Clip { min, max }),
@@ -83,18 +105,33 @@ fn run(step: &Step, field: &mut Field) -> Result<()> {
             let (min, max) = field.range();
             // A constant volume becomes 0: its only value is the minimum.
             let divisor = if max > min { max - min } else { 1.0 };
-            field.change(Change::Scale { shift: -min, divisor });
+            field.change(Change::Scale {
+                shift: -min,
+                divisor,
+            });
         }
         Step::ZScore { above } => {
             let (mean, deviation) = field.moments(above);
-            let divisor = if deviation > 0.0 { deviation as f32 } else { 1.0 };
-            field.change(Change::Scale { shift: -mean as f32, divisor });
+            let divisor = if deviation > 0.0 {
+                deviation as f32
+            } else {
+                1.0
+            };
+            field.change(Change::Scale {
+                shift: -mean as f32,
+                divisor,
+            });
         }
     }
     Ok(())
 }
 
-fn resample(field: &mut Field, spacing_mm: [f64; 3], interpolation: Interpolation, fit: Fit) -> Result<()> {
+fn resample(
+    field: &mut Field,
+    spacing_mm: [f64; 3],
+    interpolation: Interpolation,
+    fit: Fit,
+) -> Result<()> {
     let (shape, old) = (field.shape(), field.spacing_mm());
     let size = |a: usize| {
         let ratio = old[a] / spacing_mm[a];
@@ -115,7 +152,12 @@ fn resample(field: &mut Field, spacing_mm: [f64; 3], interpolation: Interpolatio
         });
     }
     let taps = std::array::from_fn(|a| match fit {
-        Fit::FirstCentre => Taps::from_first_centre(shape[a], sizes[a] as usize, spacing_mm[a] / old[a], interpolation),
+        Fit::FirstCentre => Taps::from_first_centre(
+            shape[a],
+            sizes[a] as usize,
+            spacing_mm[a] / old[a],
+            interpolation,
+        ),
         _ => Taps::to_size(shape[a], sizes[a] as usize, interpolation),
     });
     resize::resize(field, taps);

@@ -43,7 +43,11 @@ impl Taps {
                 }
             }
             Interpolation::NearestCorners => {
-                let step = if output > 1 { (input - 1) as f64 / (output - 1) as f64 } else { 0.0 };
+                let step = if output > 1 {
+                    (input - 1) as f64 / (output - 1) as f64
+                } else {
+                    0.0
+                };
                 if step > 0.0 {
                     (taps.factor, taps.shift) = (step.recip(), 0.0);
                 }
@@ -56,7 +60,12 @@ impl Taps {
     }
 
     /// Resampling with `step` voxels before to one after, first centres coinciding.
-    pub(super) fn from_first_centre(input: usize, output: usize, step: f64, interpolation: Interpolation) -> Taps {
+    pub(super) fn from_first_centre(
+        input: usize,
+        output: usize,
+        step: f64,
+        interpolation: Interpolation,
+    ) -> Taps {
         let mut taps = Taps::empty(input, output, step.recip(), 0.0);
         for i in 0..output {
             let at = (i as f64 * step).min((input - 1) as f64);
@@ -69,7 +78,13 @@ impl Taps {
     }
 
     fn empty(input: usize, output: usize, factor: f64, shift: f64) -> Taps {
-        Taps { input, windows: Vec::with_capacity(output), weights: Vec::with_capacity(2 * output), factor, shift }
+        Taps {
+            input,
+            windows: Vec::with_capacity(output),
+            weights: Vec::with_capacity(2 * output),
+            factor,
+            shift,
+        }
     }
 
     fn push(&mut self, start: usize, weights: impl IntoIterator<Item = f64>) {

@@ -23,7 +23,12 @@ fn apply(volume: &Volume, steps: Vec<Step>) -> ModelInput {
 #[test]
 fn no_steps_give_the_volume() {
     let v = volume([3, 2, 4], LPS, |[x, y, z]| (x + 10 * y + 100 * z) as f32);
-    let input = Preprocessing { steps: vec![], channels: 2 }.apply(&v).unwrap();
+    let input = Preprocessing {
+        steps: vec![],
+        channels: 2,
+    }
+    .apply(&v)
+    .unwrap();
     assert_eq!(input.shape, [2, 4, 2, 3]);
     assert_eq!(input.values[..24], *v.voxels_hu());
     assert_eq!(input.values[24..], *v.voxels_hu());
@@ -34,7 +39,9 @@ fn no_steps_give_the_volume() {
 fn orientation_only_moves_voxels() {
     // Grid x runs to the right, grid y to the head, grid z to the front.
     let direction = [[-1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]];
-    let v = volume([3, 2, 4], direction, |[x, y, z]| (x + 10 * y + 100 * z) as f32);
+    let v = volume([3, 2, 4], direction, |[x, y, z]| {
+        (x + 10 * y + 100 * z) as f32
+    });
     let input = apply(&v, vec![Step::Orient { axes: Axes::Lps }]);
     assert_eq!(input.shape, [1, 2, 4, 3]);
     // The first voxel is the most right, front, foot one: x at its end, z at its end, y at its start.
@@ -46,8 +53,17 @@ fn orientation_only_moves_voxels() {
 
 #[test]
 fn crop_keeps_margin_inside_and_leaves_empty_volumes() {
-    let v = volume([5, 5, 5], LPS, |at| if at == [1, 2, 3] { 40.0 } else { -1000.0 });
-    let crop = |margin_voxels| vec![Step::CropForeground { above: -1000.0, margin_voxels }];
+    let v = volume(
+        [5, 5, 5],
+        LPS,
+        |at| if at == [1, 2, 3] { 40.0 } else { -1000.0 },
+    );
+    let crop = |margin_voxels| {
+        vec![Step::CropForeground {
+            above: -1000.0,
+            margin_voxels,
+        }]
+    };
     assert_eq!(apply(&v, crop(0)).values, [40.0]);
     let input = apply(&v, crop(2));
     assert_eq!(input.shape, [1, 4, 5, 4]);
@@ -59,13 +75,32 @@ fn crop_keeps_margin_inside_and_leaves_empty_volumes() {
 
 #[test]
 fn values_are_changed_in_order() {
-    let v = volume([2, 1, 1], LPS, |[x, _, _]| if x == 0 { -2000.0 } else { 500.0 });
-    let input = apply(&v, vec![Step::Clip { min: -1000.0, max: 200.0 }, Step::Scale { shift: 400.0, divisor: 600.0 }]);
+    let v = volume(
+        [2, 1, 1],
+        LPS,
+        |[x, _, _]| if x == 0 { -2000.0 } else { 500.0 },
+    );
+    let input = apply(
+        &v,
+        vec![
+            Step::Clip {
+                min: -1000.0,
+                max: 200.0,
+            },
+            Step::Scale {
+                shift: 400.0,
+                divisor: 600.0,
+            },
+        ],
+    );
     assert_eq!(input.values, [-1.0, 1.0]);
     assert_eq!(apply(&v, vec![Step::MinMax]).values, [0.0, 1.0]);
     let flat = volume([2, 1, 1], LPS, |_| 7.0);
     assert_eq!(apply(&flat, vec![Step::MinMax]).values, [0.0, 0.0]);
-    assert_eq!(apply(&flat, vec![Step::ZScore { above: 0.0 }]).values, [0.0, 0.0]);
+    assert_eq!(
+        apply(&flat, vec![Step::ZScore { above: 0.0 }]).values,
+        [0.0, 0.0]
+    );
     let scored = apply(&v, vec![Step::ZScore { above: -3000.0 }]);
     assert_eq!(scored.values, [-1.0, 1.0]);
 }
@@ -73,8 +108,16 @@ fn values_are_changed_in_order() {
 #[test]
 fn absurd_resampling_is_refused_before_memory_is_taken() {
     let v = Volume::new(vec![0.0; 8], [2, 2, 2], [1e9; 3], [0.0; 3], LPS).unwrap();
-    let step = Step::Resample { spacing_mm: [0.5; 3], interpolation: Interpolation::Trilinear, fit: Fit::Edges };
-    let result = Preprocessing { steps: vec![step], channels: 1 }.apply(&v);
+    let step = Step::Resample {
+        spacing_mm: [0.5; 3],
+        interpolation: Interpolation::Trilinear,
+        fit: Fit::Edges,
+    };
+    let result = Preprocessing {
+        steps: vec![step],
+        channels: 1,
+    }
+    .apply(&v);
     assert!(matches!(result, Err(Error::LimitExceeded { .. })));
 }
 
@@ -84,9 +127,18 @@ fn geometric_step() -> impl Strategy<Value = Step> {
     prop_oneof![
         Just(Step::Orient { axes: Axes::Lps }),
         Just(Step::Orient { axes: Axes::Ras }),
-        (0usize..3).prop_map(|margin_voxels| Step::CropForeground { above: -900.0, margin_voxels }),
-        size().prop_map(|size| Step::Resize { size, interpolation: Interpolation::Trilinear }),
-        size().prop_map(|size| Step::CenterCropOrPad { size, pad_value: -5000.0 }),
+        (0usize..3).prop_map(|margin_voxels| Step::CropForeground {
+            above: -900.0,
+            margin_voxels
+        }),
+        size().prop_map(|size| Step::Resize {
+            size,
+            interpolation: Interpolation::Trilinear
+        }),
+        size().prop_map(|size| Step::CenterCropOrPad {
+            size,
+            pad_value: -5000.0
+        }),
         prop::array::uniform3(0.8f64..4.0).prop_map(|spacing_mm| Step::Resample {
             spacing_mm,
             interpolation: Interpolation::Trilinear,
@@ -159,10 +211,17 @@ proptest! {
 }
 
 fn resampling() -> impl Strategy<Value = Step> {
-    let fit = prop_oneof![Just(Fit::Edges), Just(Fit::EdgesFloor), Just(Fit::FirstCentre)];
+    let fit = prop_oneof![
+        Just(Fit::Edges),
+        Just(Fit::EdgesFloor),
+        Just(Fit::FirstCentre)
+    ];
     let size = prop::array::uniform3(3usize..30);
     prop_oneof![
-        size.prop_map(|size| Step::Resize { size, interpolation: Interpolation::Trilinear }),
+        size.prop_map(|size| Step::Resize {
+            size,
+            interpolation: Interpolation::Trilinear
+        }),
         (prop::array::uniform3(0.8f64..4.0), fit).prop_map(|(spacing_mm, fit)| Step::Resample {
             spacing_mm,
             interpolation: Interpolation::Trilinear,
