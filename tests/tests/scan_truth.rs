@@ -119,6 +119,7 @@ fn every_transfer_syntax_is_decoded_or_refused_by_name() {
     assert_voxels("raw", &raw.volume().voxels_hu()[..slice], &truth()["slices"]["dicom/transfer_syntaxes/CTImage.dcm"]);
     assert_eq!(raw.volume().voxels_hu()[..slice], raw.volume().voxels_hu()[slice..]);
 
+    // JPEG with 8 bits has steps of 32.12 HU here, and decoders may differ by rounding: two steps are allowed.
     // Largest difference in HU that each encoding may make; `None` where no decoder is built in.
     let limits: [(&str, Option<f32>); 15] = [
         ("1.2", Some(0.0)),
@@ -130,7 +131,7 @@ fn every_transfer_syntax_is_decoded_or_refused_by_name() {
         ("1.2.4.70", Some(0.0)),
         ("1.2.4.90", Some(0.0)),
         ("1.2.4.91", Some(5.0)),
-        ("1.2.4.50", Some(64.0)),
+        ("1.2.4.50", Some(64.3)),
         ("1.2.4.51", None),
         ("1.2.4.53", None),
         ("1.2.4.55", None),
@@ -141,7 +142,9 @@ fn every_transfer_syntax_is_decoded_or_refused_by_name() {
     for entry in std::fs::read_dir(&folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        let Some((_, syntax)) = name.trim_end_matches(".dcm").rsplit_once("_1.2.840.10008.") else { continue };
+        let Some((_, syntax)) = name.trim_end_matches(".dcm").rsplit_once("_1.2.840.10008.") else {
+            continue;
+        };
         let limit = limits.iter().find(|l| l.0 == syntax).unwrap_or_else(|| panic!("{syntax} is not listed")).1;
         match (doubled(&path, syntax.ends_with(".99")), limit) {
             (Ok(scan), Some(limit)) => {
@@ -151,7 +154,9 @@ fn every_transfer_syntax_is_decoded_or_refused_by_name() {
                 let lossy = scan.warnings().iter().any(|w| w.code == WarningCode::LossyCompression);
                 assert_eq!(lossy, limit > 0.0, "{syntax}");
             }
-            (Err(Error::Unsupported { detail }), None) => assert!(detail.contains(syntax), "{detail}"),
+            (Err(Error::Unsupported { detail }), None) => {
+                assert!(detail.contains(syntax), "{detail}")
+            }
             (result, _) => panic!("{syntax}: {:?}", result.map(|scan| scan.warnings().to_vec())),
         }
         seen += 1;

@@ -100,7 +100,9 @@ fn nifti(bytes: &[u8]) -> Option<Format> {
 
 /// A data set without preamble starts with an element of group 0002 or 0008 whose value is short.
 fn dicom_without_preamble(bytes: &[u8]) -> bool {
-    let Some(head) = bytes.get(..8) else { return false };
+    let Some(head) = bytes.get(..8) else {
+        return false;
+    };
     if head.starts_with(b"DICM") {
         return true;
     }

@@ -10,7 +10,12 @@ mod validate;
 pub use preprocess::{GridMap, ModelInput};
 pub use steps::{Axes, Fit, Interpolation, Preprocessing, Step};
 
+use rayon::prelude::*;
+
 use crate::error::{Error, Result};
+
+/// Voxels that one thread looks at in a row.
+const CHUNK: usize = 1 << 18;
 
 /// A CT volume in Hounsfield units on a regular grid, in the patient coordinates of DICOM and ITK
 /// (LPS: +x to the patient's left, +y to the back, +z to the head).
@@ -62,7 +67,7 @@ impl Volume {
                 }
             }
         }
-        let bad = voxels_hu.iter().filter(|v| !v.is_finite()).count();
+        let bad: usize = voxels_hu.par_chunks(CHUNK).map(|chunk| chunk.iter().filter(|v| !v.is_finite()).count()).sum();
         if bad > 0 {
             return Err(Error::InvalidVoxels {
                 detail: format!("{bad} of {} voxels are NaN or infinite", voxels_hu.len()),
@@ -98,6 +103,11 @@ impl Volume {
 
     /// Lowest and highest value in HU.
     pub fn range_hu(&self) -> (f32, f32) {
-        self.voxels_hu.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(lo, hi), &v| (lo.min(v), hi.max(v)))
+        let widest = |a: (f32, f32), b: (f32, f32)| (a.0.min(b.0), a.1.max(b.1));
+        let none = (f32::INFINITY, f32::NEG_INFINITY);
+        self.voxels_hu
+            .par_chunks(CHUNK)
+            .map(|chunk| chunk.iter().fold(none, |range, &v| widest(range, (v, v))))
+            .reduce(|| none, widest)
     }
 }

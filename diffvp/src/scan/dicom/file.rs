@@ -35,6 +35,18 @@ impl<'a> Input<'a> {
     }
 }
 
+impl Input<'_> {
+    /// Whether the file has the preamble of DICOM, which leaves no doubt of what it is.
+    pub(super) fn has_preamble(&self) -> bool {
+        let mut start = Vec::with_capacity(132);
+        let read = match self {
+            Input::Buffer(bytes) => bytes.take(132).read_to_end(&mut start),
+            Input::File(path) => File::open(path).and_then(|f| f.take(132).read_to_end(&mut start)),
+        };
+        read.is_ok() && start.get(128..) == Some(b"DICM")
+    }
+}
+
 /// Form of the pixels (PS3.3, C.7.6.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct PixelFormat {
@@ -171,7 +183,9 @@ pub(super) fn meta(bytes: &[u8]) -> Result<Option<(usize, Syntax)>> {
     let at = start + walker.position();
     let syntax = match uid {
         Some(Some(uid)) => Syntax::from_uid(&uid),
-        Some(None) => return Err(Error::Corrupt { detail: "the transfer syntax is not a UID".into() }),
+        Some(None) => {
+            return Err(Error::Corrupt { detail: "the transfer syntax is not a UID".into() });
+        }
         None => guess_syntax(&bytes[at.min(bytes.len())..]),
     };
     Ok(Some((at, syntax)))
@@ -190,7 +204,9 @@ fn guess_syntax(bytes: &[u8]) -> Syntax {
 
 /// Parses the header from the first bytes of a file of `total` bytes; `None` if more bytes are needed.
 fn parse(bytes: &[u8], total: usize) -> Result<Option<Parsed>> {
-    let Some((start, syntax)) = meta(bytes)? else { return Ok(None) };
+    let Some((start, syntax)) = meta(bytes)? else {
+        return Ok(None);
+    };
     if syntax.deflated && bytes.len() < total {
         return Ok(None);
     }

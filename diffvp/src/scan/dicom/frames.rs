@@ -1,7 +1,8 @@
 //! Where each frame lies: from the top level of a classic file, or from the functional groups of an
 //! enhanced one (PS3.3, C.7.6.16).
 
-use super::element::{Element, elements, items};
+use super::element::Element;
+use super::sequence::{elements, items};
 use super::values;
 use crate::{Error, Result};
 

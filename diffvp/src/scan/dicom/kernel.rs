@@ -19,8 +19,12 @@ pub(super) fn class(name: &str) -> Option<KernelClass> {
     use KernelClass::{Sharp, Soft};
     match name {
         "STANDARD" | "SOFT" | "STND" | "CHST" | "DETAIL" => return Some(Soft),
-        "CHEST" | "LUNG" | "LUNG2" | "BONE" | "BONEPLUS" | "BONE+" | "EDGE" | "ULTRA" => return Some(Sharp),
-        "A" | "B" | "C" | "YA" | "YB" | "YC" | "UA" | "UB" | "UC" | "IA" | "IB" => return Some(Soft),
+        "CHEST" | "LUNG" | "LUNG2" | "BONE" | "BONEPLUS" | "BONE+" | "EDGE" | "ULTRA" => {
+            return Some(Sharp);
+        }
+        "A" | "B" | "C" | "YA" | "YB" | "YC" | "UA" | "UB" | "UC" | "IA" | "IB" => {
+            return Some(Soft);
+        }
         "D" | "E" | "F" | "L" | "YD" | "YE" => return Some(Sharp),
         _ => {}
     }

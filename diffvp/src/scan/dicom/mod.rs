@@ -1,5 +1,7 @@
 //! DICOM: headers of all files → series → the best stack → one volume.
 
+mod assemble;
+mod codec;
 mod coded;
 mod element;
 mod file;
@@ -7,27 +9,22 @@ mod frames;
 mod kernel;
 mod pixels;
 mod rle;
+mod sequence;
 mod series;
 mod stack;
 mod syntax;
 mod values;
-
-use std::collections::HashMap;
 
 use rayon::prelude::*;
 
 pub(super) use file::Input;
 
 use super::{Scan, ScanFormat, ScanOptions, ScanSource, hu};
-use crate::{Error, Result, Volume, Warning, WarningCode};
+use crate::{Error, Result, Warning, WarningCode};
+use assemble::assemble;
 use file::{FileHeader, Parsed, read_header};
-use pixels::PixelFile;
-use series::{Candidate, Slice, candidates, in_file};
+use series::{Candidate, candidates};
 use stack::Stack;
-
-/// Decoded bytes for every byte of compressed pixel data beyond which sizes are not believed: the most that
-/// the lossless codecs reach on real slices is below 100.
-const MAX_RATIO: usize = 1000;
 
 /// Loads the best series, or the one that the options name, out of DICOM files.
 pub(super) fn load(inputs: &[Input], mut warnings: Vec<Warning>, options: &ScanOptions) -> Result<Scan> {
@@ -40,7 +37,7 @@ pub(super) fn load(inputs: &[Input], mut warnings: Vec<Warning>, options: &ScanO
     let candidate = &found[chosen];
     let stack =
         candidate.outcome.as_ref().map_err(|_| Error::Internal { detail: "an unusable series was chosen".into() })?;
-    let volume = decode(inputs, &used, &headers, candidate, stack, options, &mut warnings)?;
+    let volume = assemble(inputs, &used, &headers, candidate, stack, options, &mut warnings)?;
     describe(&headers, candidate, stack, &mut warnings);
     hu::check(&volume, &mut warnings);
     hu::check_oblique(&volume, &mut warnings);
@@ -63,6 +60,10 @@ fn read_headers(inputs: &[Input], warnings: &mut Vec<Warning>) -> Result<(Vec<Fi
                 used.push(index);
             }
             Ok(Parsed::NoImage) => without_image += 1,
+            // Without a preamble, any bytes can look like the start of a data set.
+            Err(Error::Corrupt { .. }) if inputs.len() > 1 && !inputs[index].has_preamble() => {
+                without_image += 1;
+            }
             Err(Error::Corrupt { detail }) if inputs.len() > 1 => {
                 return Err(Error::Corrupt {
                     detail: format!("DICOM file {} of {} in the sorted listing: {detail}", index + 1, inputs.len()),
@@ -77,7 +78,7 @@ fn read_headers(inputs: &[Input], warnings: &mut Vec<Warning>) -> Result<(Vec<Fi
     if without_image > 0 {
         warnings.push(Warning::new(
             WarningCode::FilesSkipped,
-            format!("{without_image} DICOM files without an image were left out"),
+            format!("{without_image} files without a DICOM image were left out"),
         ));
     }
     Ok((headers, used))
@@ -152,98 +153,6 @@ fn explain(found: &[Candidate], chosen: usize, options: &ScanOptions, warnings: 
             summary.coverage_mm.unwrap_or(0.0)
         ),
     ));
-}
-
-/// Decodes the slices of a stack, in parallel, into one volume.
-fn decode(
-    inputs: &[Input],
-    used: &[usize],
-    headers: &[FileHeader],
-    candidate: &Candidate,
-    stack: &Stack,
-    options: &ScanOptions,
-    warnings: &mut Vec<Warning>,
-) -> Result<Volume> {
-    let format = &headers[candidate.slices[0].file].format;
-    let plane = format.pixels();
-    let dims = [format.columns as usize, format.rows as usize, stack.slices.len()];
-    let voxels = plane as u64 * dims[2] as u64;
-    if voxels > options.max_voxels {
-        return Err(Error::LimitExceeded { what: "number of voxels".into(), found: voxels, limit: options.max_voxels });
-    }
-    let mut files: Vec<usize> = candidate.slices.iter().map(|s| s.file).collect();
-    files.dedup();
-    let packed: usize = files.iter().map(|f| headers[*f].pixel_bytes).sum();
-    if packed.saturating_mul(MAX_RATIO) < voxels as usize {
-        return Err(Error::Corrupt { detail: format!("{packed} bytes of pixel data cannot hold {voxels} pixels") });
-    }
-    let mut values = Vec::new();
-    values.try_reserve_exact(voxels as usize).map_err(|_| Error::LimitExceeded {
-        what: "memory for voxels, in bytes".into(),
-        found: 4 * voxels,
-        limit: 0,
-    })?;
-    values.resize(voxels as usize, 0f32);
-
-    // A file of many frames is read once; files of one frame are read where they are decoded.
-    let shared: HashMap<usize, _> = files
-        .iter()
-        .filter(|f| headers[**f].planes.len() > 1)
-        .map(|f| Ok((*f, read_all(&inputs[used[*f]])?)))
-        .collect::<Result<_>>()?;
-    let count = candidate.slices.len();
-    let one = |index: usize, out: &mut [f32]| -> Result<usize> {
-        let Slice { file, frame } = candidate.slices[index];
-        let header = &headers[file];
-        let mut decode = || {
-            let bytes = match shared.get(&file) {
-                Some(bytes) => bytes,
-                None => &read_all(&inputs[used[file]])?,
-            };
-            PixelFile::new(bytes, header)?.frame(header, frame, &header.planes[frame], out)
-        };
-        decode().map_err(|error| in_file(error, index, count))
-    };
-    let outcomes: Vec<(usize, usize)> = values
-        .par_chunks_mut(plane)
-        .zip(&stack.slices)
-        .map(|(out, same)| {
-            let replaced = one(same[0], out)?;
-            for duplicate in &same[1..] {
-                let mut other = vec![0.0; plane];
-                one(*duplicate, &mut other)?;
-                if other != out {
-                    return Err(Error::Geometry {
-                        detail: format!(
-                            "slices {} and {} of the series lie at the same place and differ: several scans or phases in one series",
-                            same[0] + 1,
-                            duplicate + 1
-                        ),
-                    });
-                }
-            }
-            Ok((replaced, same.len() - 1))
-        })
-        .collect::<Result<_>>()?;
-    let replaced: usize = outcomes.iter().map(|o| o.0).sum();
-    let doubled: usize = outcomes.iter().map(|o| o.1).sum();
-    if replaced > 0 {
-        warnings.push(Warning::new(
-            WarningCode::PaddingReplaced,
-            format!("{replaced} voxels of padding or below {} HU were set to {} HU", hu::AIR_HU, hu::AIR_HU),
-        ));
-    }
-    if doubled > 0 {
-        warnings.push(Warning::new(
-            WarningCode::DuplicateSlices,
-            format!("{doubled} slices were there twice, with the same pixels; one of each was used"),
-        ));
-    }
-    Volume::new(values, dims, stack.spacing_mm, stack.origin_mm, stack.direction)
-}
-
-fn read_all<'a>(input: &Input<'a>) -> Result<std::borrow::Cow<'a, [u8]>> {
-    input.read().map_err(|e| Error::Corrupt { detail: format!("cannot be read: {}", e.kind()) })
 }
 
 /// Warnings about what the headers of the chosen series lack or say.

@@ -1,22 +1,17 @@
 //! Pixels of a frame → Hounsfield units.
 
 use std::borrow::Cow;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use dicom_encoding::Codec;
-use dicom_encoding::adapters::{PixelDataObject, RawPixelData};
-use dicom_encoding::transfer_syntax::TransferSyntaxIndex;
-use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
-
-use super::element::items;
-use super::file::{FileHeader, PixelFormat, data_set, meta};
+use super::codec::decode_codec;
+use super::file::{FileHeader, data_set, meta};
 use super::frames::Plane;
-use super::syntax::{Packing, Syntax};
-use super::{coded, rle};
+use super::rle;
+use super::sequence::items;
+use super::syntax::Packing;
 use crate::scan::hu::AIR_HU;
 use crate::{Error, Result};
 
-fn corrupt(detail: impl Into<String>) -> Error {
+pub(super) fn corrupt(detail: impl Into<String>) -> Error {
     Error::Corrupt { detail: detail.into() }
 }
 
@@ -142,102 +137,6 @@ fn frame_bytes<'a>(fragments: &[&'a [u8]], offsets: &[u32], index: usize, frames
     }
     let end = starts.get(index + 1).copied().unwrap_or(fragments.len());
     Ok(Cow::Owned(fragments[starts[index]..end].concat()))
-}
-
-/// One frame as the codecs of the registry want to see it.
-struct CodecFrame<'a> {
-    code: &'a [u8],
-    format: &'a PixelFormat,
-    syntax: &'a Syntax,
-}
-
-impl PixelDataObject for CodecFrame<'_> {
-    fn transfer_syntax_uid(&self) -> &str {
-        &self.syntax.uid
-    }
-    fn rows(&self) -> Option<u16> {
-        Some(self.format.rows)
-    }
-    fn cols(&self) -> Option<u16> {
-        Some(self.format.columns)
-    }
-    fn samples_per_pixel(&self) -> Option<u16> {
-        Some(1)
-    }
-    fn bits_allocated(&self) -> Option<u16> {
-        Some(self.format.bits_allocated)
-    }
-    fn bits_stored(&self) -> Option<u16> {
-        Some(self.format.bits_stored)
-    }
-    fn photometric_interpretation(&self) -> Option<&str> {
-        Some("MONOCHROME2")
-    }
-    fn number_of_frames(&self) -> Option<u32> {
-        Some(1)
-    }
-    fn number_of_fragments(&self) -> Option<u32> {
-        Some(1)
-    }
-    fn fragment(&self, fragment: usize) -> Option<Cow<'_, [u8]>> {
-        (fragment == 0).then_some(Cow::Borrowed(self.code))
-    }
-    fn offset_table(&self) -> Option<Cow<'_, [u32]>> {
-        Some(Cow::Borrowed(&[0]))
-    }
-    fn raw_pixel_data(&self) -> Option<RawPixelData> {
-        Some(RawPixelData { fragments: vec![self.code.to_vec()].into(), offset_table: vec![0].into() })
-    }
-}
-
-fn decode_codec(code: &[u8], format: &PixelFormat, syntax: &Syntax) -> Result<Vec<u8>> {
-    let unsupported = || Error::Unsupported {
-        detail: format!(
-            "pixels packed as {}: decompress the study first, or build diffvp with the feature that reads it",
-            syntax.describe()
-        ),
-    };
-    let reader = match TransferSyntaxRegistry.get(&syntax.uid).map(|known| known.codec()) {
-        Some(Codec::EncapsulatedPixelData(Some(reader), _)) => reader,
-        _ => return Err(unsupported()),
-    };
-    let expected = [format.rows as u64, format.columns as u64];
-    match coded::announced_size(code) {
-        Some(found) if found == expected => {}
-        Some([rows, columns]) => {
-            return Err(corrupt(format!(
-                "a compressed frame of {columns} × {rows} pixels in a slice of {} × {}",
-                format.columns, format.rows
-            )));
-        }
-        None => return Err(corrupt("a compressed frame without a frame header")),
-    }
-    let frame = CodecFrame { code, format, syntax };
-    let mut decoded = Vec::new();
-    // The decoders index by what the code stream says and panic on damaged ones; each frame is
-    // decoded into a buffer of its own, so nothing half-written survives.
-    let outcome = catch_unwind(AssertUnwindSafe(|| reader.decode_frame(&frame, 0, &mut decoded)));
-    match outcome {
-        Ok(Ok(())) => Ok(decoded),
-        Ok(Err(error)) => {
-            let text = error_chain(&error);
-            if text.contains("nsupported") || text.contains("not supported") {
-                return Err(Error::Unsupported { detail: format!("{}: {text}", syntax.describe()) });
-            }
-            Err(corrupt(format!("a frame packed as {} cannot be decoded: {text}", syntax.describe())))
-        }
-        Err(_) => Err(corrupt(format!("a frame packed as {} is damaged", syntax.describe()))),
-    }
-}
-
-fn error_chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
-    }
-    text
 }
 
 /// `slope · stored + intercept`; padding and values below the scale become air.

@@ -9,7 +9,7 @@
 //! | 20, 10, 0 | a soft, unknown or sharp kernel |
 //! | 20 | original, not derived pixels |
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::file::FileHeader;
 use super::frames::Plane;
@@ -69,12 +69,29 @@ pub(super) fn candidates(headers: &[FileHeader]) -> Result<Vec<Candidate>> {
             });
         }
     }
-    let mut found: Vec<Candidate> = series.into_iter().flatten().map(|slices| candidate(headers, slices)).collect();
+    let mut found: Vec<Candidate> =
+        series.into_iter().flatten().flat_map(|slices| by_acquisition(headers, slices)).collect();
     found.sort_by(|a, b| {
         let key = |c: &Candidate| (c.outcome.is_ok(), c.summary.score);
         key(b).partial_cmp(&key(a)).unwrap_or(std::cmp::Ordering::Equal)
     });
     Ok(found)
+}
+
+/// Several scans or phases can share a series: where the slices do not stack but those of each
+/// AcquisitionNumber do, each is a candidate of its own.
+fn by_acquisition(headers: &[FileHeader], slices: Vec<Slice>) -> Vec<Candidate> {
+    let regular = |c: &Candidate| c.outcome.as_ref().is_ok_and(|stack| stack.slices.iter().all(|same| same.len() == 1));
+    let mut parts: BTreeMap<Option<i64>, Vec<Slice>> = BTreeMap::new();
+    for slice in &slices {
+        parts.entry(headers[slice.file].acquisition).or_default().push(*slice);
+    }
+    let whole = candidate(headers, slices);
+    if regular(&whole) || parts.len() < 2 {
+        return vec![whole];
+    }
+    let parts: Vec<Candidate> = parts.into_values().map(|slices| candidate(headers, slices)).collect();
+    if parts.iter().all(regular) { parts } else { vec![whole] }
 }
 
 fn together(header: &FileHeader, plane: &Plane, headers: &[FileHeader], other: Slice) -> bool {
@@ -122,7 +139,9 @@ fn usable(headers: &[FileHeader], slices: &[Slice], orientation: Orientation) ->
     let header = &headers[slices[0].file];
     match header.modality {
         Some("CT") => {}
-        Some(other) => return Err(Error::Unsupported { detail: format!("modality {other}, not CT") }),
+        Some(other) => {
+            return Err(Error::Unsupported { detail: format!("modality {other}, not CT") });
+        }
         None if header.has_modality => {
             return Err(Error::Unsupported { detail: "a modality that is not CT".into() });
         }
@@ -166,7 +185,9 @@ pub(super) fn in_file(error: Error, position: usize, count: usize) -> Error {
 }
 
 fn orientation(plane: &Plane) -> Orientation {
-    let Some(Ok([_, _, normal])) = plane.orientation.as_ref().map(axes) else { return Orientation::Unknown };
+    let Some(Ok([_, _, normal])) = plane.orientation.as_ref().map(axes) else {
+        return Orientation::Unknown;
+    };
     let [x, y, z] = normal.map(f64::abs);
     if z >= std::f64::consts::FRAC_1_SQRT_2 {
         Orientation::Axial

@@ -75,7 +75,9 @@ impl Header {
             (_, 348) => (1, true),
             (540, _) => (2, false),
             (_, 540) => (2, true),
-            _ => return Err(Error::Corrupt { detail: "the NIfTI header has an impossible size".into() }),
+            _ => {
+                return Err(Error::Corrupt { detail: "the NIfTI header has an impossible size".into() });
+            }
         };
         if version == 2 {
             stream.read_exact(&mut bytes[348..]).map_err(short)?;

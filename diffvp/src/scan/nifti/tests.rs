@@ -111,7 +111,8 @@ fn every_integer_and_float_type_in_both_endians() {
 
 #[test]
 fn refusals_are_typed() {
-    let cases: [(&str, Vec<u8>, fn(&Error) -> bool); 9] = [
+    type Case = (&'static str, Vec<u8>, fn(&Error) -> bool);
+    let cases: [Case; 9] = [
         ("4D", with(&[(40, &[4, 0]), (48, &[2, 0])]), |e| matches!(e, Error::NotAVolume { .. })),
         ("2D", with(&[(40, &[2, 0])]), |e| matches!(e, Error::NotAVolume { .. })),
         ("rank 9", with(&[(40, &[9, 0])]), |e| matches!(e, Error::Corrupt { .. })),

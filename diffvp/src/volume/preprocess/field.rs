@@ -156,7 +156,9 @@ impl<'a> Field<'a> {
         };
         let slices = self.fold(
             |slice, row, values, bounds: &mut [[usize; 3]; 2]| {
-                let Some(first) = values.iter().position(|v| *v > above) else { return };
+                let Some(first) = values.iter().position(|v| *v > above) else {
+                    return;
+                };
                 let last = values.iter().rposition(|v| *v > above).unwrap_or(first);
                 grow(bounds, [slice, row, first], [slice + 1, row + 1, last + 1]);
             },
