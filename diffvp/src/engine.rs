@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::decode::{Embedding, TextCodec};
 use crate::package::Package;
-use crate::runtime::{DecoderSession, SessionOptions};
+use crate::runtime::{Decoder, SessionOptions};
 use crate::vision::{Classifier, Difference, Encoder};
 use crate::{Error, Result};
 
@@ -16,7 +16,7 @@ pub(crate) struct Engine {
     pub(crate) classifier: Classifier,
     pub(crate) difference: Difference,
     pub(crate) embedding: Embedding,
-    pub(crate) decoder: DecoderSession,
+    pub(crate) decoder: Decoder,
     pub(crate) codec: TextCodec,
 }
 
@@ -35,7 +35,7 @@ impl Engine {
             classifier: Classifier::open(&package.path("classifier.onnx"), vision, manifest.findings.len(), options)?,
             difference: Difference::open(&package.path("difference.onnx"), vision, sizes.hidden_size, options)?,
             embedding: Embedding::open(&package.path("embedding.onnx"), sizes.hidden_size, options)?,
-            decoder: DecoderSession::open(&package.path("decoder.onnx"), sizes, options)?,
+            decoder: Decoder::open(&package.path("decoder.onnx"), sizes, options)?,
             codec: TextCodec::open(&package.path("tokenizer.json"))?,
             package,
         })

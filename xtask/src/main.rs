@@ -1,1 +1,84 @@
-fn main() {}
+//! `cargo xtask`: the commands of this repository.
+
+mod cache;
+mod demo;
+mod msrv;
+mod process;
+mod runtime;
+mod tests;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The commands of this repository.
+///
+/// What they fetch or make lies in one cache folder: DIFFVP_CACHE where that is set, otherwise `diffvp` in
+/// the user's cache folder. No command needs administrator rights, and once ONNX Runtime is in the cache
+/// none needs the network beyond what cargo does.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// A chest CT becomes a report: build, make the demo scan and model package, print the report.
+    Demo(demo::Arguments),
+    /// Run all tests, with ONNX Runtime brought into the cache first.
+    Test(tests::Arguments),
+    /// Bring ONNX Runtime into the cache and print where it lies.
+    Runtime {
+        /// Take the library from this file of the `onnxruntime` Python package instead of asking pip: for
+        /// machines without network. Its SHA-256 must be the pinned one.
+        #[arg(long, value_name = "FILE.whl")]
+        wheel: Option<PathBuf>,
+    },
+    /// Check that the stated rust-version is true of every dependency, and compile with it where it is installed.
+    Msrv,
+    /// Remove what these commands put into the cache folder.
+    CleanCache,
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Test(arguments) => tests::run(&arguments),
+        Command::Runtime { wheel } => {
+            runtime::ensure(wheel.as_deref()).map(|library| println!("{}", library.display()))
+        }
+        Command::Msrv => msrv::run(),
+        Command::CleanCache => cache::clean(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Said(status)) => ExitCode::from(u8::try_from(status).unwrap_or(1)),
+        Err(Failure::Sentence(text)) => {
+            eprintln!("xtask: {text}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Why a command ended early.
+#[derive(Debug)]
+enum Failure {
+    /// What went wrong and what to do.
+    Sentence(String),
+    /// A program that was started has told; this is its exit status.
+    Said(i32),
+}
+
+type Result<T> = std::result::Result<T, Failure>;
+
+fn fail<T>(text: impl Into<String>) -> Result<T> {
+    Err(Failure::Sentence(text.into()))
+}
+
+/// Says what is about to happen.
+fn say(text: &str) {
+    eprintln!("xtask: {text}");
+}

@@ -6,20 +6,26 @@ use crate::runtime::{CancelToken, Graph, SessionOptions, Tensor};
 use crate::{Error, Result};
 
 /// `embedding.onnx`.
-pub(crate) struct Embedding {
+pub struct Embedding {
     graph: Graph,
 }
 
 impl Embedding {
     /// Loads the graph and checks its ports against the manifest's sizes.
-    pub(crate) fn open(path: &Path, hidden_size: usize, options: &SessionOptions) -> Result<Self> {
+    ///
+    /// # Errors
+    /// Those of [`Graph::open`].
+    pub fn open(path: &Path, hidden_size: usize, options: &SessionOptions) -> Result<Self> {
         let graph = Graph::open(path, options)?;
         graph.expect(&[("token_ids", &[None, None])], &[("embeddings", &[None, None, Some(hidden_size)])])?;
         Ok(Embedding { graph })
     }
 
     /// Embeddings `[ids.len(), d_llm]`.
-    pub(crate) fn embed(&self, ids: &[u32], cancel: &CancelToken) -> Result<Vec<f32>> {
+    ///
+    /// # Errors
+    /// [`Error::Inference`], also for ids outside the vocabulary; [`Error::Cancelled`].
+    pub fn embed(&self, ids: &[u32], cancel: &CancelToken) -> Result<Vec<f32>> {
         if ids.is_empty() {
             return Ok(Vec::new());
         }

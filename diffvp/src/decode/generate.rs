@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{Embedding, Sampler, TextCodec};
 use crate::package::manifest::{DecoderSizes, Manifest, ReportForm};
-use crate::runtime::{CancelToken, DecoderSession, KvCache, LogitRows};
+use crate::runtime::{CancelToken, Decoder, KvCache, LogitRows};
 use crate::{Error, Result};
 
 /// Why a report ended.
@@ -62,7 +62,7 @@ pub(crate) struct Generated {
 
 /// Everything that does not change between reports.
 pub(crate) struct Generator<'a> {
-    pub(crate) decoder: &'a DecoderSession,
+    pub(crate) decoder: &'a Decoder,
     pub(crate) embedding: &'a Embedding,
     pub(crate) codec: &'a TextCodec,
     pub(crate) manifest: &'a Manifest,

@@ -8,9 +8,9 @@ mod generate;
 mod sampling;
 mod text;
 
-pub(crate) use embedding::Embedding;
+pub use embedding::Embedding;
 pub use generate::StopReason;
-pub(crate) use generate::{Generated, Generator, Request, SectionText, TextEvent};
+pub(crate) use generate::{Generated, Generator, Request, TextEvent};
 pub(crate) use sampling::Sampler;
 pub use sampling::Sampling;
 pub(crate) use text::TextCodec;

@@ -17,7 +17,7 @@
 //! environment; see [`telemetry_state`].
 
 mod cancel;
-mod decoder_session;
+mod decoder;
 mod device;
 mod environment;
 mod graph;
@@ -26,10 +26,9 @@ mod pool;
 mod tensor;
 
 pub use cancel::CancelToken;
-pub(crate) use decoder_session::{DecoderSession, KvCache, LogitRows};
+pub use decoder::{Decoder, KvCache, LogitRows};
 pub use device::Device;
 pub use environment::{RuntimeInfo, info, telemetry_state};
-pub(crate) use graph::ExpectedPort;
 pub use graph::{Graph, Port, SessionOptions};
 pub use library::{LIBRARY_VERSION, cache_dir, search_places};
 pub use tensor::{Tensor, TensorData};

@@ -3,10 +3,12 @@
 //! This room knows no file format (see [`crate::scan`]) and no network.
 
 mod preprocess;
+mod presets;
 mod steps;
+mod validate;
 
 pub use preprocess::{GridMap, ModelInput};
-pub use steps::{Axes, Interpolation, Preprocessing, Step};
+pub use steps::{Axes, Fit, Interpolation, Preprocessing, Step};
 
 use crate::error::{Error, Result};
 

@@ -29,12 +29,15 @@ pub enum Step {
         /// Target axes.
         axes: Axes,
     },
-    /// Resample to the given spacing, keeping the physical extent: `size = round(size · spacing / new)`.
+    /// Resample to the given spacing; the size follows from it as [`Fit`] says.
     Resample {
         /// New distance between voxel centres, `[slice, row, column]`, in mm.
         spacing_mm: [f64; 3],
         /// Method.
         interpolation: Interpolation,
+        /// How the new grid lies on the old one.
+        #[serde(default)]
+        fit: Fit,
     },
     /// Crop to the box of the voxels above a value, plus a margin on each side inside the volume.
     /// A volume without any such voxel is left as it is.
@@ -104,4 +107,20 @@ pub enum Interpolation {
     Trilinear,
     /// As `interpolate(mode="nearest")`.
     Nearest,
+    /// As `scipy.ndimage.zoom(order=0)`: the first and last voxels of both grids coincide.
+    NearestCorners,
+}
+
+/// How a resampled grid lies on the old one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fit {
+    /// The outer edges coincide; `size = round(size · spacing / new)`.
+    #[default]
+    Edges,
+    /// The outer edges coincide; `size = floor(size · spacing / new)`, as CT-CLIP's `int(…)`.
+    EdgesFloor,
+    /// The centres of the first voxels coincide; `size = round((size − 1) · spacing / new + 1)`, as MONAI's
+    /// `Spacing`. Positions beyond the last voxel take its value. Not for [`Interpolation::Area`].
+    FirstCentre,
 }

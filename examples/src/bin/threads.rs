@@ -12,9 +12,10 @@ fn main() -> diffvp::Result<()> {
     };
 
     let reporter = Reporter::open(package)?;
+    let reporter = &reporter;
     std::thread::scope(|scope| {
-        let handles: Vec<_> =
-            scans.iter().map(|path| scope.spawn(|| Scan::open(path).and_then(|scan| reporter.report(&scan)))).collect();
+        let report = move |path: &String| Scan::open(path).and_then(|scan| reporter.report(&scan));
+        let handles: Vec<_> = scans.iter().map(|path| scope.spawn(move || report(path))).collect();
         for (path, handle) in scans.iter().zip(handles) {
             match handle.join() {
                 Ok(Ok(report)) => println!("{path}\n{report}\n"),

@@ -25,14 +25,15 @@ const ALARM: [u8; 3] = [255, 196, 0];
 /// Writes a montage of axial slices with the difference map over them, as PNG.
 ///
 /// Slices are shown as radiologists look at them (the patient's left on the right, front up) with square
-/// pixels in mm, from −1000 to 400 HU. The scale ends at the map's 99.9th percentile. Unless the model's
+/// pixels in mm, from −1000 to 400 HU. Colours run from the map's median to its 99.9th percentile. Unless the model's
 /// manufacturer allows clinical use, the picture says that it is not for it.
 ///
 /// # Errors
 /// [`crate::Error::Write`]; nothing is left at `path` then.
 pub fn write_map_png(path: impl AsRef<Path>, scan: &Volume, map: &DifferenceMap, clinical_use: bool) -> Result<()> {
     let values = map.on_scan_grid();
-    let scale = percentile(&values, 0.999);
+    // Attention is never quite zero: what lies below the middle of the map is background.
+    let (low, high) = (percentile(&values, 0.5), percentile(&values, 0.999));
     let view = View::new(scan, Plane::Axial);
     let size = tile_size(view.extent_mm());
     let [width, height] = size;
@@ -42,7 +43,8 @@ pub fn write_map_png(path: impl AsRef<Path>, scan: &Volume, map: &DifferenceMap,
         .par_iter()
         .map(|&slice| {
             tile(&view, slice, size, |index| {
-                let value = if scale > 0.0 { sample(&values, scan.dims(), index) / scale } else { 0.0 };
+                let value = sample(&values, scan.dims(), index);
+                let value = if high > low { (value - low) / (high - low) } else { 0.0 };
                 overlay(sample(scan.voxels_hu(), scan.dims(), index), value)
             })
         })
@@ -60,7 +62,7 @@ pub fn write_map_png(path: impl AsRef<Path>, scan: &Volume, map: &DifferenceMap,
     canvas.text("Difference from a normal reference", GAP + 4, 19, Size::Bold, WHITE, Alignment::Left);
     stamp(&mut canvas, total, clinical_use);
     let foot = TITLE + ROWS * (height + GAP) + GAP;
-    color_bar(&mut canvas, GAP + 4, foot + 8, scale);
+    color_bar(&mut canvas, GAP + 4, foot + 8, low, high);
     canvas.write_png(path.as_ref())
 }
 
@@ -124,7 +126,7 @@ fn slice_position_mm(scan: &Volume, view: &View, slice: usize) -> f64 {
     scan.origin_mm()[2] + (0..3).map(|a| direction[2][a] * spacing[a] * index[a]).sum::<f64>()
 }
 
-fn color_bar(canvas: &mut Canvas, x: usize, y: usize, scale: f32) {
+fn color_bar(canvas: &mut Canvas, x: usize, y: usize, low: f32, high: f32) {
     const WIDTH: usize = 200;
     for column in 0..WIDTH {
         let color = heat(column as f32 / (WIDTH - 1) as f32).map(|c| c as u8);
@@ -132,7 +134,8 @@ fn color_bar(canvas: &mut Canvas, x: usize, y: usize, scale: f32) {
             canvas.set(x + column, y + row, color);
         }
     }
-    let label = format!("0 to {scale:.3e} (token importance carried by attention)");
+    let label =
+        format!("{low:.2e} to {high:.2e}: median to 99.9th percentile of token importance carried by attention");
     canvas.text(&label, x + WIDTH + 10, y + 11, Size::Small, WHITE, Alignment::Left);
 }
 

@@ -44,7 +44,8 @@ pub(super) struct PixelFormat {
     pub monochrome: bool,
     pub bits_allocated: u16,
     pub bits_stored: u16,
-    pub high_bit: u16,
+    /// Absent in some files; then it follows from the bits stored.
+    pub high_bit: Option<u16>,
     pub signed: bool,
 }
 
@@ -275,7 +276,7 @@ impl Draft {
             0x0028_0011 => self.format.columns = word().unwrap_or(0),
             0x0028_0100 => self.format.bits_allocated = word().unwrap_or(0),
             0x0028_0101 => self.format.bits_stored = word().unwrap_or(0),
-            0x0028_0102 => self.format.high_bit = word().unwrap_or(0),
+            0x0028_0102 => self.format.high_bit = word(),
             0x0028_0103 => self.format.signed = word() == Some(1),
             0x0028_0120 => self.padding = word(),
             0x0028_0121 => self.padding_limit = word(),

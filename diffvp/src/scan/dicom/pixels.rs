@@ -32,10 +32,11 @@ pub(super) fn check_format(header: &FileHeader) -> Result<()> {
     if !matches!(f.bits_allocated, 8 | 16) {
         return Err(Error::Unsupported { detail: format!("pixels of {} bits; 8 and 16 are read", f.bits_allocated) });
     }
-    if f.bits_stored == 0 || f.bits_stored > f.bits_allocated || f.high_bit + 1 != f.bits_stored {
+    let last_bit = f.high_bit.unwrap_or(f.bits_stored.wrapping_sub(1));
+    if f.bits_stored == 0 || f.bits_stored > f.bits_allocated || last_bit != f.bits_stored - 1 {
         return Err(corrupt(format!(
-            "{} bits stored with high bit {} in {} bits allocated",
-            f.bits_stored, f.high_bit, f.bits_allocated
+            "{} bits stored with high bit {last_bit} in {} bits allocated",
+            f.bits_stored, f.bits_allocated
         )));
     }
     let frames = header.planes.len();

@@ -18,14 +18,14 @@ use crate::package::manifest::DecoderSizes;
 use crate::{Error, Result};
 
 /// `decoder.onnx`, shared by all reports; each report has its own [`KvCache`].
-pub(crate) struct DecoderSession {
+pub struct Decoder {
     name: String,
     session: Slot<Session>,
     sizes: DecoderSizes,
 }
 
 /// Keys and values of the positions that a report has used so far.
-pub(crate) struct KvCache {
+pub struct KvCache {
     binding: IoBinding,
     // The binding refers to these buffers by address: they live as long as it does.
     _buffers: Vec<Tensor<f32>>,
@@ -35,16 +35,19 @@ pub(crate) struct KvCache {
 
 /// Which rows of the logits a forward pass returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum LogitRows {
+pub enum LogitRows {
     /// Only the last: what decoding needs.
     Last,
     /// One for each position: what checking a draft needs.
     All,
 }
 
-impl DecoderSession {
+impl Decoder {
     /// Loads the decoder and checks its ports against the manifest's sizes.
-    pub(crate) fn open(path: &Path, sizes: &DecoderSizes, options: &SessionOptions) -> Result<Self> {
+    ///
+    /// # Errors
+    /// Those of [`Graph::open`](super::Graph::open).
+    pub fn open(path: &Path, sizes: &DecoderSizes, options: &SessionOptions) -> Result<Self> {
         let session = open_session(path, options, Spinning::On)?;
         let name = file_name(path);
         let (inputs, outputs) = (ports(session.inputs()), ports(session.outputs()));
@@ -72,17 +75,24 @@ impl DecoderSession {
                 format!("it has {} inputs, and {} layers make {}", inputs.len(), sizes.layers, 4 + 2 * sizes.layers);
             return Err(Error::PackageContent { file: name, detail });
         }
-        Ok(DecoderSession { name, session: Slot::new(session), sizes: sizes.clone() })
+        Ok(Decoder { name, session: Slot::new(session), sizes: sizes.clone() })
     }
 
     /// Sizes of the decoder.
-    pub(crate) fn sizes(&self) -> &DecoderSizes {
+    pub fn sizes(&self) -> &DecoderSizes {
         &self.sizes
     }
 
     /// An empty cache for `capacity` positions.
-    pub(crate) fn new_cache(&self, capacity: usize, cancel: &CancelToken) -> Result<KvCache> {
+    ///
+    /// # Errors
+    /// [`Error::InvalidOption`] for none, or for more than the decoder has; [`Error::Inference`].
+    pub fn new_cache(&self, capacity: usize, cancel: &CancelToken) -> Result<KvCache> {
         let failed = |e| self.failed(e);
+        if capacity == 0 || capacity > self.sizes.context_length {
+            let detail = format!("{capacity} is not between 1 and {}", self.sizes.context_length);
+            return Err(Error::InvalidOption { name: "capacity", detail });
+        }
         let session = self.session.take(cancel)?;
         let mut binding = session.create_binding().map_err(failed)?;
         let mut buffers = Vec::with_capacity(2 * self.sizes.layers);
@@ -106,7 +116,7 @@ impl DecoderSession {
     /// # Errors
     /// [`Error::ContextFull`] where the cache has no room; the cache is unchanged by any error but
     /// [`Error::Inference`] and [`Error::Cancelled`], after which it must not be used.
-    pub(crate) fn forward(
+    pub fn forward(
         &self,
         cache: &mut KvCache,
         embeddings: Vec<f32>,
@@ -159,18 +169,23 @@ impl DecoderSession {
 }
 
 impl KvCache {
+    /// Whether no position is used.
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
     /// Positions used.
-    pub(crate) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.length
     }
 
     /// Positions left.
-    pub(crate) fn room(&self) -> usize {
+    pub fn room(&self) -> usize {
         self.capacity - self.length
     }
 
     /// Forgets the positions from `length` on: what follows overwrites them.
-    pub(crate) fn truncate(&mut self, length: usize) {
+    pub fn truncate(&mut self, length: usize) {
         self.length = self.length.min(length);
     }
 }

@@ -1,0 +1,118 @@
+//! Run folder → model package, with the bank of normal references encoded by the package's own encoder.
+
+use std::path::{Path, PathBuf};
+
+use diffvp::Scan;
+use diffvp::package::manifest::{Manifest, VisionSizes};
+use diffvp::runtime::{CancelToken, SessionOptions};
+use diffvp::vision::{Encoder, VolumeTensor};
+use diffvp::volume::Preprocessing;
+use diffvp_exporter::package::{ExportOptions, NormalReferences, write_package};
+
+use crate::run::Run;
+use crate::{Error, Result};
+
+/// How a run is exported.
+#[derive(Debug, Clone)]
+pub struct ExportRequest {
+    /// Normal scans: files, DICOM folders, or folders of NIfTI files (see [`list_references`]).
+    pub references: Vec<PathBuf>,
+    /// How the graphs are stored.
+    pub options: ExportOptions,
+    /// How the encoder runs to make the bank.
+    pub session: SessionOptions,
+}
+
+/// Writes the package of a run folder; `on_reference` hears of each reference before it is encoded
+/// (position, number of all).
+///
+/// # Errors
+/// Those of reading the run, of loading scans (naming the file), and of
+/// [`write_package`](diffvp_exporter::package::write_package). Nothing is left at `out` then.
+pub fn export(
+    run: &Path,
+    out: &Path,
+    request: &ExportRequest,
+    on_reference: impl FnMut(usize, usize),
+) -> Result<Manifest> {
+    let run = Run::open(run)?;
+    let references = list_references(&request.references)?;
+    let contents = run.contents(request.options);
+    let mut failure = None;
+    let written = write_package(out, &run.config, run.weights(), &contents, |encoder, sizes| {
+        let bank = encode_all(encoder, sizes, &contents.preprocessing, &references, &request.session, on_reference);
+        bank.map_err(|error| {
+            let text = error.to_string();
+            failure = Some(error);
+            diffvp_exporter::Error::Content { field: "reference bank".into(), detail: text }
+        })
+    });
+    match (written, failure) {
+        (_, Some(error)) => Err(error),
+        (written, None) => Ok(written?),
+    }
+}
+
+/// Tokens Iʳ of each scan, in order. References are named by position: names of files may hold patient data.
+fn encode_all(
+    encoder: &Path,
+    sizes: &VisionSizes,
+    preprocessing: &Preprocessing,
+    references: &[PathBuf],
+    session: &SessionOptions,
+    mut on_reference: impl FnMut(usize, usize),
+) -> Result<NormalReferences> {
+    let encoder = Encoder::open(encoder, sizes, session)?;
+    let mut bank = NormalReferences { ids: Vec::new(), tokens: Vec::new() };
+    for (index, path) in references.iter().enumerate() {
+        on_reference(index, references.len());
+        let failed = |source| Error::Reference { path: path.clone(), source };
+        let scan = Scan::open(path).map_err(failed)?;
+        let input =
+            preprocessing.apply(scan.volume()).and_then(|input| VolumeTensor::new(input, sizes)).map_err(failed)?;
+        let encoding = encoder.encode(&input, &CancelToken::default()).map_err(failed)?;
+        bank.ids.push(format!("reference-{index:03}"));
+        bank.tokens.extend(encoding.tokens);
+    }
+    Ok(bank)
+}
+
+/// The scans behind what was named: a file is a scan; a folder with `normal.txt` is the scans listed in it
+/// (as `diffvp-train synth` writes it); a folder with NIfTI files is all of them, sorted; any other folder is
+/// one DICOM study.
+///
+/// # Errors
+/// [`Error::Reference`] where a path cannot be read or a list is empty, [`Error::NoReferences`].
+pub fn list_references(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut scans = Vec::new();
+    for path in named {
+        let failed = |source: std::io::Error| Error::Reference {
+            path: path.clone(),
+            source: diffvp::Error::Read { path: path.clone(), source },
+        };
+        if !path.is_dir() {
+            scans.push(path.clone());
+            continue;
+        }
+        let list = path.join("normal.txt");
+        if list.exists() {
+            let text = std::fs::read_to_string(&list).map_err(failed)?;
+            scans.extend(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(|line| path.join(line)));
+            continue;
+        }
+        let mut files = Vec::new();
+        for entry in std::fs::read_dir(path).map_err(failed)? {
+            let file = entry.map_err(failed)?.path();
+            let name = file.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
+            if name.ends_with(".nii") || name.ends_with(".nii.gz") {
+                files.push(file);
+            }
+        }
+        files.sort();
+        if files.is_empty() {
+            files.push(path.clone());
+        }
+        scans.extend(files);
+    }
+    if scans.is_empty() { Err(Error::NoReferences) } else { Ok(scans) }
+}

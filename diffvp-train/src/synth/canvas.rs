@@ -1,0 +1,89 @@
+//! The grid that shapes are painted on, with partial volume at their edges.
+//!
+//! Shapes live in the space of a standard chest (mm); the canvas carries the scale of the subject.
+
+use super::shapes::{Bounds, Segment, V};
+
+/// Voxels in HU, `x` fastest, on the grid of the scan.
+pub(crate) struct Canvas {
+    pub(crate) dims: [usize; 3],
+    pub(crate) hu: Vec<f32>,
+    /// Standard mm per voxel.
+    step: V,
+    /// Standard position of voxel (0, 0, 0).
+    start: V,
+    /// Width of an edge in standard mm.
+    edge: f64,
+}
+
+impl Canvas {
+    /// A canvas full of air. `scale` is patient mm per standard mm.
+    pub(crate) fn new(dims: [usize; 3], spacing_mm: V, origin_mm: V, scale: V) -> Self {
+        let step: V = std::array::from_fn(|i| spacing_mm[i] / scale[i]);
+        Canvas {
+            dims,
+            hu: vec![-1000.0; dims.iter().product()],
+            step,
+            start: std::array::from_fn(|i| origin_mm[i] / scale[i]),
+            edge: step[0],
+        }
+    }
+
+    /// Standard position of a voxel's centre.
+    pub(crate) fn point(&self, i: usize, j: usize, k: usize) -> V {
+        let at = [i, j, k];
+        std::array::from_fn(|a| self.start[a] + at[a] as f64 * self.step[a])
+    }
+
+    /// Width of an edge: the in-plane size of a voxel, in standard mm.
+    pub(crate) fn edge(&self) -> f64 {
+        self.edge
+    }
+
+    /// Part of a voxel that lies inside a shape at this signed distance.
+    pub(crate) fn coverage(&self, distance: f64) -> f64 {
+        (0.5 - distance / self.edge).clamp(0.0, 1.0)
+    }
+
+    /// Visits the voxels of a box: index, standard position and value in HU.
+    pub(crate) fn visit(&mut self, bounds: Bounds, mut change: impl FnMut(usize, V, &mut f32)) {
+        let range: [std::ops::Range<usize>; 3] = std::array::from_fn(|a| {
+            let last = self.dims[a] as f64;
+            let low = ((bounds.low[a] - self.start[a]) / self.step[a]).floor().clamp(0.0, last);
+            let high = ((bounds.high[a] - self.start[a]) / self.step[a]).ceil().clamp(-1.0, last - 1.0) + 1.0;
+            low as usize..high as usize
+        });
+        for k in range[2].clone() {
+            for j in range[1].clone() {
+                for i in range[0].clone() {
+                    let index = (k * self.dims[1] + j) * self.dims[0] + i;
+                    let p = self.point(i, j, k);
+                    change(index, p, &mut self.hu[index]);
+                }
+            }
+        }
+    }
+
+    /// Fills a shape with a value.
+    pub(crate) fn paint(&mut self, bounds: Bounds, hu: f64, distance: impl Fn(V) -> f64) {
+        let edge = self.edge;
+        self.visit(bounds, |_, p, value| {
+            let part = (0.5 - distance(p) / edge).clamp(0.0, 1.0);
+            if part > 0.0 {
+                *value += ((hu - f64::from(*value)) * part) as f32;
+            }
+        });
+    }
+
+    /// Fills a tube that may be thinner than a voxel.
+    pub(crate) fn paint_segment(&mut self, segment: &Segment, hu: f64) {
+        let thin = (2.0 * segment.radii[0].max(segment.radii[1]) / self.edge).min(1.0);
+        let edge = self.edge;
+        self.visit(segment.bounds(edge), |_, p, value| {
+            let part = (0.5 - segment.distance(p) / edge).clamp(0.0, 1.0) * thin;
+            if part > 0.0 {
+                *value += ((hu - f64::from(*value)) * part) as f32;
+            }
+        });
+    }
+}

@@ -1,0 +1,120 @@
+//! Which findings a scan has, where, and how large; each painted over the anatomy.
+
+mod airways;
+mod calcification;
+mod devices;
+mod diffuse;
+mod focal;
+mod mediastinal;
+mod pleura;
+
+use super::anatomy::Anatomy;
+use super::canvas::Canvas;
+use super::lungs::{Lobe, Side};
+use super::random::Draw;
+use super::shapes::V;
+use super::truth::Finding;
+use crate::labels::FINDINGS;
+
+/// How often an abnormal scan has each finding, in the order of the labels.
+const FREQUENCY: [f64; 18] =
+    [0.14, 0.26, 0.24, 0.12, 0.26, 0.15, 0.18, 0.2, 0.22, 0.4, 0.28, 0.18, 0.26, 0.1, 0.14, 0.22, 0.14, 0.1];
+
+/// The labels of an abnormal scan: at least one.
+pub(crate) fn select(draw: &mut Draw) -> Vec<&'static str> {
+    let mut labels: Vec<_> = FINDINGS.iter().zip(FREQUENCY).filter(|(_, f)| draw.chance(*f)).map(|(l, _)| *l).collect();
+    let one = draw.pick(&FINDINGS);
+    if labels.is_empty() {
+        labels.push(one);
+    }
+    labels
+}
+
+/// What findings are painted on.
+pub(crate) struct Stage<'a> {
+    pub(crate) canvas: &'a mut Canvas,
+    pub(crate) anatomy: &'a Anatomy,
+    /// Distance to the lung of every voxel, in standard mm.
+    pub(crate) lung: &'a [f32],
+}
+
+impl Stage<'_> {
+    /// Changes the voxels of aerated lung in a box: `change` gets position, depth under the pleura and value.
+    pub(crate) fn visit_lung(&mut self, bounds: super::shapes::Bounds, mut change: impl FnMut(V, f64, &mut f32)) {
+        let (lung, mediastinum) = (self.lung, &self.anatomy.mediastinum);
+        self.canvas.visit(bounds, |index, p, value| {
+            let distance = f64::from(lung[index]);
+            if distance < 0.0 && mediastinum.distance(p) > 0.0 {
+                change(p, -distance, value);
+            }
+        });
+    }
+}
+
+/// Something that can be painted.
+pub(crate) trait Lesion {
+    /// Paints it over the anatomy.
+    fn paint(&self, stage: &mut Stage<'_>);
+}
+
+/// A finding with its shape. Those that are a changed organ have none: the organ is painted changed.
+pub(crate) struct Planned {
+    pub(crate) finding: Finding,
+    pub(crate) lesion: Option<Box<dyn Lesion>>,
+}
+
+/// Plans the findings of the labels, and changes the organs that they are changes of. A label for which the
+/// subject has no room is left out.
+pub(crate) fn plan(draw: &mut Draw, labels: &[&str], anatomy: &mut Anatomy) -> Vec<Planned> {
+    let mut planned = Vec::new();
+    for label in FINDINGS.into_iter().filter(|l| labels.contains(l)) {
+        match label {
+            "Medical material" => planned.push(devices::plan(draw, anatomy)),
+            "Arterial wall calcification" => planned.push(calcification::arterial(draw, anatomy)),
+            "Cardiomegaly" => planned.push(mediastinal::cardiomegaly(anatomy)),
+            "Pericardial effusion" => planned.push(mediastinal::pericardial_effusion(draw, anatomy)),
+            "Coronary artery wall calcification" => planned.push(calcification::coronary(draw, anatomy)),
+            "Hiatal hernia" => planned.push(mediastinal::hiatal_hernia(draw, anatomy)),
+            "Lymphadenopathy" => planned.extend(mediastinal::lymphadenopathy(draw, anatomy)),
+            "Emphysema" => planned.push(diffuse::emphysema(draw, anatomy)),
+            "Atelectasis" => planned.extend(focal::atelectasis(draw, anatomy)),
+            "Lung nodule" => planned.extend(focal::nodules(draw, anatomy)),
+            "Lung opacity" => planned.extend(focal::opacity(draw, anatomy)),
+            "Pulmonary fibrotic sequela" => planned.extend(focal::fibrotic_sequela(draw, anatomy)),
+            "Pleural effusion" => planned.extend(pleura::effusion(draw, anatomy)),
+            "Mosaic attenuation pattern" => planned.push(diffuse::mosaic(draw, anatomy)),
+            "Peribronchial thickening" => planned.push(airways::thickening(draw, anatomy)),
+            "Consolidation" => planned.extend(focal::consolidation(draw, anatomy)),
+            "Bronchiectasis" => planned.extend(airways::bronchiectasis(draw, anatomy)),
+            "Interlobular septal thickening" => planned.push(diffuse::septal_thickening(draw, anatomy)),
+            _ => {}
+        }
+    }
+    if planned.is_empty() {
+        planned.push(calcification::arterial(draw, anatomy));
+    }
+    planned
+}
+
+/// A finding at a standard position.
+fn finding(
+    label: &str,
+    kind: &str,
+    at: (Option<Side>, Option<Lobe>),
+    size_mm: f64,
+    anatomy: &Anatomy,
+    position: V,
+) -> Finding {
+    Finding {
+        label: label.to_owned(),
+        kind: kind.to_owned(),
+        side: at.0,
+        lobe: at.1,
+        size_mm: (size_mm * 10.0).round() / 10.0,
+        position_mm: anatomy.to_patient(position),
+    }
+}
+
+fn side(draw: &mut Draw) -> Side {
+    draw.pick(&[Side::Right, Side::Left])
+}

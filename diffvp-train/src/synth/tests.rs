@@ -1,0 +1,188 @@
+//! Properties of whole phantoms.
+
+use super::*;
+
+fn options(normal_fraction: f64) -> PhantomOptions {
+    PhantomOptions { size: Size::Tiny, normal_fraction }
+}
+
+/// Value of the voxel nearest to a position.
+fn hu_at(phantom: &Phantom, position_mm: [f64; 3]) -> f32 {
+    let v = &phantom.volume;
+    let at: [usize; 3] = std::array::from_fn(|a| {
+        let i = (position_mm[a] - v.origin_mm()[a]) / v.spacing_mm()[a];
+        (i.round().max(0.0) as usize).min(v.dims()[a] - 1)
+    });
+    v.voxels_hu()[(at[2] * v.dims()[1] + at[1]) * v.dims()[0] + at[0]]
+}
+
+#[test]
+fn a_phantom_depends_on_seed_and_index_only() {
+    let first = phantom(11, 5, &options(0.0)).unwrap();
+    assert_eq!(first, phantom(11, 5, &options(0.0)).unwrap());
+    assert_eq!(first.truth, truth(11, 5, &options(0.0)).unwrap());
+    assert_ne!(first.volume, phantom(12, 5, &options(0.0)).unwrap().volume);
+    assert_ne!(first.volume, phantom(11, 6, &options(0.0)).unwrap().volume);
+}
+
+#[test]
+fn a_fraction_outside_0_to_1_is_refused() {
+    for bad in [-0.1, 1.5, f64::NAN] {
+        let error = phantom(1, 0, &options(bad)).unwrap_err();
+        assert!(matches!(error, diffvp::Error::InvalidOption { name: "normal-fraction", .. }), "{error}");
+    }
+}
+
+#[test]
+fn normal_scans_have_no_findings_and_are_as_many_as_asked_for() {
+    let normal: Vec<u64> = (0..40).filter(|i| is_normal(*i, 0.3)).collect();
+    assert_eq!(normal.len(), 12);
+    for index in 0..40 {
+        let t = truth(3, index, &options(0.3)).unwrap();
+        assert_eq!(t.normal, normal.contains(&index));
+        assert_eq!(t.labels().iter().all(|l| *l == 0), t.normal, "{t:?}");
+        let limit = if t.has("Cardiomegaly") { 0.5..0.75 } else { 0.3..0.5 };
+        assert!(limit.contains(&t.cardiothoracic_ratio), "{t:?}");
+    }
+}
+
+#[test]
+fn tissues_have_their_hounsfield_units() {
+    let p = phantom(21, 0, &options(1.0)).unwrap();
+    let v = &p.volume;
+    let [nx, ny, nz] = v.dims();
+    // Above the front corner there is nothing but air.
+    assert!((0..nz).all(|k| v.voxels_hu()[k * nx * ny] < -900.0));
+    let anatomy = super::anatomy::Anatomy::draw(21, 0, false);
+    let mut lung = Vec::new();
+    let mut heart = Vec::new();
+    for (index, value) in v.voxels_hu().iter().enumerate() {
+        let at = [index % nx, index / nx % ny, index / nx / ny];
+        let q: [f64; 3] =
+            std::array::from_fn(|a| (v.origin_mm()[a] + at[a] as f64 * v.spacing_mm()[a]) / anatomy.scale[a]);
+        if anatomy.in_lung(q, 8.0) {
+            lung.push(*value);
+        }
+        if anatomy.mediastinum.heart.distance(q) < -14.0 {
+            heart.push(*value);
+        }
+    }
+    let mean = |v: &[f32]| v.iter().sum::<f32>() / v.len() as f32;
+    assert!(lung.len() > 1000 && heart.len() > 30, "{} {}", lung.len(), heart.len());
+    assert!((-950.0..-600.0).contains(&mean(&lung)), "{}", mean(&lung));
+    assert!((0.0..80.0).contains(&mean(&heart)), "{}", mean(&heart));
+    assert!(v.range_hu().1 > 250.0, "there is bone: {:?}", v.range_hu());
+    assert!(v.voxels_hu().iter().all(|h| h.fract() == 0.0));
+}
+
+#[test]
+fn truth_lies_on_the_stated_side_in_the_stated_lobe() {
+    let mut sided = 0;
+    for index in 0..60 {
+        let t = truth(4, index, &options(0.0)).unwrap();
+        let anatomy = super::anatomy::Anatomy::draw(4, index, t.has("Cardiomegaly"));
+        assert!(!t.findings.is_empty());
+        for f in &t.findings {
+            assert!(f.size_mm > 0.0 && f.position_mm.iter().all(|v| v.is_finite()), "{f:?}");
+            let standard = std::array::from_fn(|a| f.position_mm[a] / anatomy.scale[a]);
+            if let (Some(side), true) = (f.side, f.label != "Medical material") {
+                assert_eq!(f.position_mm[0] < 0.0, side == Side::Right, "{f:?}");
+                assert!(anatomy.lungs.distance(standard) < 0.0, "{f:?}");
+                sided += 1;
+            }
+            if let Some(lobe) = f.lobe {
+                assert_eq!(anatomy.lungs.lobe(standard), lobe, "{f:?}");
+            }
+        }
+    }
+    assert!(sided > 60);
+}
+
+#[test]
+fn every_label_is_drawn() {
+    let mut seen = [0u32; 18];
+    for index in 0..200 {
+        for (n, l) in seen.iter_mut().zip(truth(5, index, &options(0.0)).unwrap().labels()) {
+            *n += u32::from(l);
+        }
+    }
+    assert!(seen.iter().all(|n| *n >= 5), "{seen:?}");
+}
+
+#[test]
+fn what_the_truth_says_is_in_the_voxels() {
+    let mut checked = 0;
+    for index in 0..40 {
+        let t = truth(6, index, &options(0.0)).unwrap();
+        let dense: Vec<_> = t
+            .findings
+            .iter()
+            .filter(|f| {
+                (f.label == "Lung nodule" && f.kind != "ground-glass" && f.size_mm > 18.0)
+                    || (f.label == "Pleural effusion" && f.size_mm > 40.0)
+                    || f.label == "Consolidation"
+            })
+            .collect();
+        if dense.is_empty() {
+            continue;
+        }
+        let p = phantom(6, index, &options(0.0)).unwrap();
+        for f in dense {
+            assert!(hu_at(&p, f.position_mm) > -450.0, "{f:?}: {} HU", hu_at(&p, f.position_mm));
+            checked += 1;
+        }
+    }
+    assert!(checked >= 8, "{checked}");
+}
+
+#[test]
+fn a_report_states_findings_and_never_denies_them() {
+    for index in 0..60 {
+        let t = truth(8, index, &options(0.2)).unwrap();
+        let parts = report(&t);
+        assert!(parts.iter().all(|p| crate::labels::REGIONS.contains(&p.region)));
+        let all: String = parts.iter().map(|p| p.text.as_str()).collect::<Vec<_>>().join(" ");
+        assert!(!all.contains(['{', '}', '"', '\n']), "{all}");
+        for (label, denial) in [
+            ("Pleural effusion", "No pleural effusion"),
+            ("Lung nodule", "o nodule is detected in the lungs"),
+            ("Consolidation", "No consolidation"),
+            ("Pericardial effusion", "o pericardial effusion"),
+            ("Cardiomegaly", "eart size is normal"),
+            ("Lymphadenopathy", "No lymphadenopathy"),
+        ] {
+            assert!(!(t.has(label) && all.contains(denial)), "{label}: {all}");
+        }
+        for f in t.findings.iter().filter(|f| f.label == "Lung nodule") {
+            assert!(all.contains(&format!("{:.0} mm", f.size_mm)), "{f:?}: {all}");
+        }
+    }
+}
+
+#[test]
+fn a_data_set_is_complete_resumable_and_guards_its_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("set");
+    let first = write_dataset(&out, 3, 9, &options(0.34), |_, _| {}).unwrap();
+    assert_eq!((first.written, first.kept), (3, 0));
+    let name = |i| out.join(format!("{}.nii.gz", scan_name(9, i)));
+    let bytes = std::fs::read(name(1)).unwrap();
+    std::fs::remove_file(name(1)).unwrap();
+    let again = write_dataset(&out, 4, 9, &options(0.34), |_, _| {}).unwrap();
+    assert_eq!((again.written, again.kept), (2, 2));
+    assert_eq!(std::fs::read(name(1)).unwrap(), bytes);
+
+    let lines =
+        |file: &str| std::fs::read_to_string(out.join(file)).unwrap().lines().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(lines("labels.csv").len(), 5);
+    assert!(lines("labels.csv").iter().all(|l| l.split(',').count() == 19));
+    assert_eq!(lines("normal.txt"), [scan_name(9, 2)]);
+    let truths: Vec<Truth> = lines("truth.jsonl").iter().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert_eq!(truths[3], truth(9, 3, &options(0.34)).unwrap());
+    let scan = diffvp::Scan::open(name(0)).unwrap();
+    let made = phantom(9, 0, &options(0.34)).unwrap().volume;
+    assert_eq!(scan.volume().voxels_hu(), made.voxels_hu());
+
+    let error = write_dataset(&out, 4, 10, &options(0.34), |_, _| {}).unwrap_err();
+    assert!(matches!(error, diffvp::Error::InvalidOption { name: "out", .. }), "{error}");
+}
