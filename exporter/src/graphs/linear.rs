@@ -38,6 +38,10 @@ impl Stacked {
     }
 
     fn read(&self, weights: &dyn Weights) -> Result<Vec<f32>> {
+        // One weight is handed on as it is: lm_head of a large model is half a gigabyte.
+        if let [(name, n)] = self.parts.as_slice() {
+            return weights.tensor(name, &[*n, self.k]);
+        }
         let mut rows = Vec::with_capacity(self.n() * self.k);
         for (name, n) in &self.parts {
             rows.extend(weights.tensor(name, &[*n, self.k])?);

@@ -15,6 +15,9 @@ use crate::error::{Error, Result};
 /// Alignment of a tensor in the external data file, so that it can be mapped into memory as it is.
 pub const EXTERNAL_ALIGNMENT: u64 = 4096;
 
+/// Protobuf ends at 2 GiB; this leaves room for nodes and names.
+const LARGEST_INLINE_BYTES: u64 = 2_000_000_000;
+
 /// Constants below this size stay in the model file, where shape inference can read them.
 const SMALL_BYTES: u64 = 1024;
 
@@ -25,7 +28,8 @@ const TAG_TENSOR_RAW_DATA: u32 = 9;
 /// Where weights go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WriteOptions {
-    /// Weights above this sum go into a second file. Protobuf ends at 2 GiB, so 1.5 GB by default.
+    /// Weights above this sum go into a second file; 1.5 GB by default. Above 2 GB they do in any case,
+    /// because protobuf ends at 2 GiB.
     pub external_above_bytes: u64,
 }
 
@@ -50,7 +54,7 @@ pub fn write(graph: Graph<'_>, path: &Path, options: &WriteOptions) -> Result<Ve
         .ok_or_else(|| Error::internal(format!("{} is no file name", path.display())))?
         .to_string();
     let total: u64 = graph.groups.iter().flat_map(|g| &g.decls).map(TensorDecl::bytes).sum();
-    if total <= options.external_above_bytes {
+    if total <= options.external_above_bytes.min(LARGEST_INLINE_BYTES) {
         write_atomically(path, |out| write_inline(graph, path, out))?;
         return Ok(vec![file_name]);
     }

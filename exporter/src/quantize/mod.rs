@@ -55,6 +55,9 @@ pub struct Int4Tensor {
 ///
 /// Symmetric: the value of largest magnitude becomes code 0 (that is −8 scales, with the sign in the
 /// scale), as ONNX Runtime's own tool does. Asymmetric: 16 codes span the block's values and zero.
+///
+/// # Panics
+/// Where `weight` has not n · k values.
 pub fn quantize(weight: &[f32], n: usize, k: usize, scheme: Int4Scheme) -> Int4Tensor {
     assert_eq!(weight.len(), n * k, "a weight of {n} × {k}");
     let blocks = scheme.blocks(k);

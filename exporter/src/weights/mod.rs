@@ -24,15 +24,6 @@ pub trait Weights: Sync {
     fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>>;
 }
 
-/// Reads every weight that the config needs once, so that an export does not fail at its end.
-///
-/// # Errors
-/// Those of [`Weights::tensor`], for the first weight that cannot be used.
-pub fn check_all(config: &crate::ModelConfig, weights: &dyn Weights) -> Result<()> {
-    use rayon::prelude::*;
-    tensor_specs(config).par_iter().try_for_each(|spec| weights.tensor(&spec.name, &spec.shape).map(drop))
-}
-
 #[cfg(test)]
 pub(crate) mod testing {
     use std::collections::HashMap;
