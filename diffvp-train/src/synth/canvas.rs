@@ -40,11 +40,6 @@ impl Canvas {
         self.edge
     }
 
-    /// Part of a voxel that lies inside a shape at this signed distance.
-    pub(crate) fn coverage(&self, distance: f64) -> f64 {
-        (0.5 - distance / self.edge).clamp(0.0, 1.0)
-    }
-
     /// Visits the voxels of a box: index, standard position and value in HU.
     pub(crate) fn visit(&mut self, bounds: Bounds, mut change: impl FnMut(usize, V, &mut f32)) {
         let range: [std::ops::Range<usize>; 3] = std::array::from_fn(|a| {

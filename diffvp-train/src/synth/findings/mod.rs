@@ -111,7 +111,7 @@ fn finding(
         side: at.0,
         lobe: at.1,
         size_mm: (size_mm * 10.0).round() / 10.0,
-        position_mm: anatomy.to_patient(position),
+        position_mm: anatomy.to_patient(position).map(|v| (v * 100.0).round() / 100.0),
     }
 }
 

@@ -40,7 +40,7 @@ pub(super) fn effusion(draw: &mut Draw, anatomy: &Anatomy) -> Vec<Planned> {
     let mut planned = Vec::new();
     for side in sides {
         let depth_mm = draw.uniform(12.0, 62.0);
-        let back = anatomy.lungs.half[1] - 2.5;
+        let back = back_of_lung(anatomy, side.sign() * 58.0, -70.0);
         let surface = back - depth_mm / anatomy.scale[1];
         let top = -30.0 + 1.6 * depth_mm;
         let kind = match depth_mm {
@@ -55,4 +55,14 @@ pub(super) fn effusion(draw: &mut Draw, anatomy: &Anatomy) -> Vec<Planned> {
         });
     }
     planned
+}
+
+/// y of the back of the lung at a place.
+fn back_of_lung(anatomy: &Anatomy, x: f64, z: f64) -> f64 {
+    let (mut inside, mut outside) = (40.0, 110.0);
+    for _ in 0..24 {
+        let middle = 0.5 * (inside + outside);
+        if anatomy.lungs.distance([x, middle, z]) < 0.0 { inside = middle } else { outside = middle }
+    }
+    inside
 }
