@@ -28,7 +28,7 @@ pub struct ExportRequest {
 ///
 /// # Errors
 /// Those of reading the run, of loading scans (naming the file), and of
-/// [`write_package`](diffvp_exporter::package::write_package). Nothing is left at `out` then.
+/// [`write_package`]. Nothing is left at `out` then.
 pub fn export(
     run: &Path,
     out: &Path,

@@ -28,6 +28,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         execute(&mut doc)?;
     }
     let library = runtime::chosen(arguments.wheel.as_deref())?;
+    // The tests of the whole start the programs as a user would, and cargo builds those of other packages only
+    // when asked.
+    execute(cargo().args("build --workspace --bins --features diffvp/cli".split(' ')))?;
     let mut test = cargo();
     test.args("test --workspace --features diffvp/cli".split(' ')).args(&arguments.rest);
     execute(test.env("ORT_DYLIB_PATH", library))

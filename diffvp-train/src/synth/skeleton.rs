@@ -24,7 +24,7 @@ impl Skeleton {
             marrow_hu: draw.uniform(130.0, 230.0),
             vertebra_mm: draw.uniform(23.0, 26.0),
             phase: draw.uniform(0.0, 24.0),
-            rib_slope: draw.uniform(46.0, 60.0),
+            rib_slope: draw.uniform(72.0, 92.0),
             spine_y: lungs.half[1] - 28.0,
         }
     }
@@ -57,7 +57,7 @@ impl Skeleton {
             // From the spine (t = 1) forward and down to the cartilage (t = 0).
             let t = 0.5 + 0.5 * p[1] / self.spine_y;
             let height = p[2] + self.rib_slope * (1.0 - t) + self.phase;
-            let off = ((height / spacing).rem_euclid(1.0) - 0.5) * spacing * 0.72;
+            let off = ((height / spacing).rem_euclid(1.0) - 0.5) * spacing * 1.05;
             let distance = ((off / 5.2).powi(2) + ((cage - 2.5) / 3.8).powi(2)).sqrt() * 4.3 - 4.3;
             let part = (0.5 - distance / edge).clamp(0.0, 1.0);
             if part > 0.0 {

@@ -62,15 +62,22 @@ impl Tree {
         if radius < SMALLEST_MM || depth > 9 {
             return;
         }
-        let to = add(from, direction, reach);
-        if (depth > 1 && lungs.distance(to) > -3.0 - radius) || from[0] * to[0] <= 0.0 {
-            if reach > 8.0 {
-                self.branch(draw, lungs, root, from, direction, radius, reach * 0.5, depth + 1);
+        let inside = |to: V| from[0] * to[0] > 0.0 && (depth < 2 || lungs.distance(to) < -2.0 - radius);
+        let mut direction = direction;
+        let mut to = add(from, direction, reach);
+        let mut tries = 0;
+        while !inside(to) {
+            // A branch that would leave the lung turns, and gets shorter.
+            tries += 1;
+            if tries > 6 {
+                return;
             }
-            return;
+            let random = draw.direction();
+            direction = unit(add(direction, random, 0.8));
+            to = add(from, direction, reach * (1.0 - 0.1 * f64::from(tries)));
         }
         self.vessels.push(Segment { from, to, radii: [radius, radius * 0.82] });
-        let children = if draw.chance(0.3) { 3 } else { 2 };
+        let children = if draw.chance(0.45) { 3 } else { 2 };
         for child in 0..children {
             let (radius, reach) = next(draw, child, radius, reach);
             let way = turn(draw, root, to, direction, child);

@@ -1,7 +1,7 @@
 //! X_in → token ids → text: embedding, sampling, and the loop that writes a report.
 //!
-//! The order of the work: [`TextCodec`] turns text into ids, [`Embedding`] turns ids into rows that the decoder
-//! takes, `generate` runs the decoder over its KV cache, [`Sampler`] picks each token.
+//! The order of the work: `TextCodec` turns text into ids, [`Embedding`] turns ids into rows that the decoder
+//! takes, `generate` runs the decoder over its KV cache, `Sampler` picks each token.
 
 mod embedding;
 mod generate;

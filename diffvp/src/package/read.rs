@@ -74,7 +74,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<(Manifest, Vec<String>)> {
     if let Some(feature) = features.required_features.iter().find(|f| !SUPPORTED_FEATURES.contains(&f.as_str())) {
         return Err(Error::PackageFeature { feature: feature.chars().take(80).collect() });
     }
-    let manifest: Manifest = serde_json::from_slice(bytes).map_err(manifest_error)?;
+    let manifest: Manifest = with_path(bytes)?;
     let unknown = unknown_fields(bytes, &manifest).map_err(manifest_error)?;
     let strict = |field: &&String| {
         STRICT.iter().any(|s| field.starts_with(&format!("{s}[")) || field.starts_with(&format!("{s}.")))
@@ -83,6 +83,18 @@ pub(super) fn parse(bytes: &[u8]) -> Result<(Manifest, Vec<String>)> {
         return Err(Error::Manifest { detail: format!("unknown field {field}, which may change how the model runs") });
     }
     Ok((manifest, unknown))
+}
+
+/// Parses, so that an error names the field.
+fn with_path<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let path = error.path().to_string();
+        let inner = error.into_inner();
+        Error::Manifest { detail: if path == "." { inner.to_string() } else { format!("{path}: {inner}") } }
+    })?;
+    json.end().map_err(|error| Error::Manifest { detail: error.to_string() })?;
+    Ok(value)
 }
 
 /// Paths of the keys that are in `bytes` but not in what `manifest` writes.

@@ -110,8 +110,8 @@ impl DifferenceMap {
         let [_, rows, columns] = self.grid;
         let feature = [best / (rows * columns), best / columns % rows, best % columns];
         let mut index = [0.0; 3];
-        for axis in 0..3 {
-            let input = (feature[axis] as f64 + 0.5) * self.input[axis] as f64 / self.grid[axis] as f64 - 0.5;
+        for (axis, feature) in feature.into_iter().enumerate() {
+            let input = (feature as f64 + 0.5) * self.input[axis] as f64 / self.grid[axis] as f64 - 0.5;
             let scale = self.to_input.scale[axis];
             let source = self.to_input.source_axis[axis];
             index[source] = ((input - self.to_input.offset[axis]) / scale).clamp(0.0, (self.dims[source] - 1) as f64);

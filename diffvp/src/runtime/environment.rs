@@ -73,8 +73,9 @@ fn check_same_library(runtime: &Runtime, asked: Option<&Path>) -> Result<()> {
     let (Some(asked), Some(loaded)) = (asked, &runtime.info.library) else {
         return Ok(());
     };
-    let same = std::fs::canonicalize(asked).ok() == std::fs::canonicalize(loaded).ok();
-    if same {
+    // A path that leads nowhere is told as such, whatever is loaded.
+    library::find(Some(asked))?;
+    if std::fs::canonicalize(asked).ok() == std::fs::canonicalize(loaded).ok() {
         return Ok(());
     }
     Err(Error::RuntimeUnusable {

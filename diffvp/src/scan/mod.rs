@@ -1,4 +1,4 @@
-//! Files → volume: NIfTI files, DICOM files and folders become one [`Volume`](crate::Volume) in Hounsfield units.
+//! Files → volume: NIfTI files, DICOM files and folders become one [`Volume`] in Hounsfield units.
 //!
 //! The way of a scan through this room:
 //! 1. `sniff` decides by content what a file is; names and extensions count for nothing.

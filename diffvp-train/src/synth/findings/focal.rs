@@ -87,6 +87,11 @@ impl Lesion for Patch {
             }
         }
     }
+
+    fn covers(&self, p: V) -> bool {
+        let scaled: V = std::array::from_fn(|i| (p[i] - self.centre[i]) / self.radii[i]);
+        self.lobe.is_some() && length(scaled) < 1.15
+    }
 }
 
 /// One to four ground-glass patches. The size is the longest diameter of the patch.

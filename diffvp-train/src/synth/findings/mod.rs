@@ -55,6 +55,11 @@ impl Stage<'_> {
 pub(crate) trait Lesion {
     /// Paints it over the anatomy.
     fn paint(&self, stage: &mut Stage<'_>);
+
+    /// Whether it hides what else is at a standard position.
+    fn covers(&self, _p: V) -> bool {
+        false
+    }
 }
 
 /// A finding with its shape. Those that are a changed organ have none: the organ is painted changed.
@@ -64,7 +69,7 @@ pub(crate) struct Planned {
 }
 
 /// Plans the findings of the labels, and changes the organs that they are changes of. A label for which the
-/// subject has no room is left out.
+/// subject has no room is left out, and so is what fluid or consolidation would hide.
 pub(crate) fn plan(draw: &mut Draw, labels: &[&str], anatomy: &mut Anatomy) -> Vec<Planned> {
     let mut planned = Vec::new();
     for label in FINDINGS.into_iter().filter(|l| labels.contains(l)) {
@@ -90,6 +95,18 @@ pub(crate) fn plan(draw: &mut Draw, labels: &[&str], anatomy: &mut Anatomy) -> V
             _ => {}
         }
     }
+    let hidden: Vec<bool> = planned
+        .iter()
+        .enumerate()
+        .map(|(i, p)| {
+            let at: V = std::array::from_fn(|a| p.finding.position_mm[a] / anatomy.scale[a]);
+            let of_lung = p.finding.side.is_some() && p.finding.lobe.is_some();
+            let others = planned.iter().enumerate().filter(|(other, _)| *other != i);
+            of_lung && others.filter_map(|(_, o)| o.lesion.as_ref()).any(|o| o.covers(at))
+        })
+        .collect();
+    let mut hidden = hidden.into_iter();
+    planned.retain(|_| !hidden.next().unwrap_or(false));
     if planned.is_empty() {
         planned.push(calcification::arterial(draw, anatomy));
     }

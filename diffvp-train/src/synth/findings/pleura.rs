@@ -4,7 +4,7 @@ use super::{Lesion, Planned, Stage, finding, side};
 use crate::synth::anatomy::Anatomy;
 use crate::synth::lungs::Side;
 use crate::synth::random::Draw;
-use crate::synth::shapes::{Bounds, smooth_step};
+use crate::synth::shapes::{Bounds, V, smooth_step};
 
 struct Effusion {
     side: Side,
@@ -31,6 +31,11 @@ impl Lesion for Effusion {
                 *value += ((self.hu - f64::from(*value)) * part) as f32;
             }
         });
+    }
+
+    fn covers(&self, p: V) -> bool {
+        let fall = 1.0 - smooth_step(-60.0, self.top, p[2]);
+        Side::of(p) == self.side && p[1] + 8.0 > self.back - (self.back - self.surface) * fall
     }
 }
 
