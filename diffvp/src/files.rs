@@ -43,7 +43,9 @@ pub fn sha256_file(path: impl AsRef<Path>) -> Result<String> {
 /// Writes a file so that `path` holds either what it held before or everything that `write` wrote:
 /// into a temporary file beside it, which is synchronised and then renamed.
 ///
-/// What `write` returns is handed through. The new file has the permissions of any newly made file.
+/// What `write` returns is handed through. The new file has the permissions of any newly made file. A link is
+/// followed: the file that it names is replaced. What is no file, such as `/dev/stdout` or a named pipe, is
+/// written to as it is.
 ///
 /// # Errors
 /// [`Error::Write`] with `path`, where the folder is missing, the disk is full, or `write` fails. The
@@ -53,7 +55,21 @@ pub fn write_atomic<T>(
     write: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<T>,
 ) -> Result<T> {
     let path = path.as_ref();
-    write_beside(path, write).map_err(|source| Error::Write { path: path.to_path_buf(), source })
+    let written = match std::fs::metadata(path) {
+        Ok(found) if found.is_file() => std::fs::canonicalize(path).and_then(|target| write_beside(&target, write)),
+        Ok(found) if !found.is_dir() => write_through(path, write),
+        _ => write_beside(path, write),
+    };
+    written.map_err(|source| Error::Write { path: path.to_path_buf(), source })
+}
+
+/// Writes to a device or pipe, which a rename would replace by a file.
+fn write_through<T>(path: &Path, write: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<T>) -> io::Result<T> {
+    let mut file = File::options().write(true).open(path)?;
+    let mut writer = BufWriter::with_capacity(1 << 20, &mut file);
+    let value = write(&mut writer)?;
+    writer.flush()?;
+    Ok(value)
 }
 
 fn write_beside<T>(path: &Path, write: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<T>) -> io::Result<T> {
@@ -125,6 +141,24 @@ mod tests {
         let path = folder.path().join("absent").join("result");
         let error = write_atomic(&path, |w| w.write_all(b"x")).unwrap_err();
         assert!(matches!(error, Error::Write { path: p, .. } if p == path));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_stays_a_link_and_a_device_a_device() {
+        let folder = tempfile::tempdir().unwrap();
+        let (target, link) = (folder.path().join("target"), folder.path().join("link"));
+        std::fs::write(&target, b"old").unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        write_atomic(&link, |w| w.write_all(b"new")).unwrap();
+        assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(std::fs::read(&target).unwrap(), b"new");
+        // A link to a device, so that a mistake here replaces the link and not the device.
+        let null = folder.path().join("null");
+        std::os::unix::fs::symlink("/dev/null", &null).unwrap();
+        write_atomic(&null, |w| w.write_all(b"x")).unwrap();
+        assert!(std::fs::symlink_metadata(&null).unwrap().is_symlink());
+        assert!(!std::fs::metadata("/dev/null").unwrap().is_file());
     }
 
     #[cfg(unix)]

@@ -43,7 +43,8 @@ impl TextCodec {
 }
 
 /// Decodes a growing list of ids. What was shown is never taken back: a character whose bytes are spread
-/// over several tokens appears with the last of them.
+/// over several tokens appears with the last of them. Control characters, which a terminal or a viewer would
+/// obey, become U+FFFD.
 pub(crate) struct TextStream<'a> {
     codec: &'a TextCodec,
     ids: Vec<u32>,
@@ -79,9 +80,27 @@ impl TextStream<'_> {
     }
 
     fn decode(&self) -> Result<String> {
-        self.codec
+        let text = self
+            .codec
             .tokenizer
             .decode(&self.ids, true)
-            .map_err(|error| Error::Internal { detail: format!("tokenizer: {error}") })
+            .map_err(|error| Error::Internal { detail: format!("tokenizer: {error}") })?;
+        Ok(printable(text))
+    }
+}
+
+fn printable(text: String) -> String {
+    let obeyed = |c: char| c.is_control() && c != '\n' && c != '\t';
+    if text.contains(obeyed) { text.replace(obeyed, "\u{FFFD}") } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_cannot_command_a_terminal() {
+        let text = "Lung: clear.\n\tHeart:\u{1b}[2J\r\u{9b}31m normal\u{7f}";
+        assert_eq!(printable(text.into()), "Lung: clear.\n\tHeart:\u{FFFD}[2J\u{FFFD}\u{FFFD}31m normal\u{FFFD}");
     }
 }
