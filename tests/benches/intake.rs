@@ -1,6 +1,6 @@
 //! Times of loading a scan and of preparing it for the model.
 //!
-//! `cargo bench -p diffvp-tests --bench intake [-- PATH …]`; without paths, some of the real scans.
+//! `cargo xtask bench intake [-- PATH …]`; without paths, some of the real scans.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

@@ -34,28 +34,40 @@ pub fn scan(index: u64) -> Scan {
 /// The demo model with four-bit weights and three references.
 pub fn package() -> &'static Path {
     static PACKAGE: OnceLock<PathBuf> = OnceLock::new();
-    PACKAGE.get_or_init(|| make("demo.diffvp", 0, ExportOptions::default()))
+    PACKAGE.get_or_init(|| make("demo.diffvp", Preset::Demo, 0, ExportOptions::default()))
 }
 
 /// The same with float32 weights.
 pub fn package_f32() -> &'static Path {
     static PACKAGE: OnceLock<PathBuf> = OnceLock::new();
     PACKAGE.get_or_init(|| {
-        make("demo-f32.diffvp", 0, ExportOptions { decoder: DecoderOptions::f32(), ..ExportOptions::default() })
+        make(
+            "demo-f32.diffvp",
+            Preset::Demo,
+            0,
+            ExportOptions { decoder: DecoderOptions::f32(), ..ExportOptions::default() },
+        )
     })
 }
 
 /// Another version: other weights.
 pub fn package_other() -> &'static Path {
     static PACKAGE: OnceLock<PathBuf> = OnceLock::new();
-    PACKAGE.get_or_init(|| make("demo-other.diffvp", 1, ExportOptions::default()))
+    PACKAGE.get_or_init(|| make("demo-other.diffvp", Preset::Demo, 1, ExportOptions::default()))
 }
 
-fn make(name: &str, seed: u64, options: ExportOptions) -> PathBuf {
+/// The paper's full vision size with the demo's decoder.
+pub fn package_paper_vision() -> &'static Path {
+    static PACKAGE: OnceLock<PathBuf> = OnceLock::new();
+    PACKAGE.get_or_init(|| make("paper-vision.diffvp", Preset::PaperVision, 0, ExportOptions::default()))
+}
+
+fn make(name: &str, preset: Preset, seed: u64, options: ExportOptions) -> PathBuf {
     let folder = work_folder();
     let run = tempfile::tempdir_in(&folder).expect("a temporary folder");
-    init(Preset::Demo, seed, true, run.path()).expect("a run folder");
-    let references: Vec<PathBuf> = (0..3)
+    // Only the small weights are worth a file: a full-size model keeps its seed in place of them.
+    init(preset, seed, preset == Preset::Demo, run.path()).expect("a run folder");
+    let references: Vec<PathBuf> = (0..if preset == Preset::Demo { 3 } else { 1 })
         .map(|index| {
             let path = run.path().join(format!("{index}.nii.gz"));
             diffvp::scan::write_nifti(&chest(100 + index), &path).expect("a reference");

@@ -2,6 +2,7 @@
 
 pub mod demo;
 pub mod golden;
+pub mod measure;
 
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,6 @@
 //! `cargo xtask`: the commands of this repository.
 
+mod bench;
 mod cache;
 mod demo;
 mod msrv;
@@ -30,6 +31,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Run all tests, with ONNX Runtime brought into the cache first.
     Test(tests::Arguments),
+    /// Measure whole reports, or loading and preparing scans.
+    Bench(bench::Arguments),
     /// Bring ONNX Runtime into the cache and print where it lies.
     Runtime {
         /// Take the library from this file of the `onnxruntime` Python package instead of asking pip: for
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Test(arguments) => tests::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Runtime { wheel } => {
             runtime::ensure(wheel.as_deref()).map(|library| println!("{}", library.display()))
         }
