@@ -55,6 +55,7 @@ pub fn search_places() -> Vec<PathBuf> {
 
 /// A library that exists, and how it was found.
 #[derive(Debug, Clone)]
+#[cfg_attr(not(feature = "load-dynamic"), expect(dead_code, reason = "a linked library is not looked for"))]
 pub(super) struct Found {
     pub(super) path: PathBuf,
     pub(super) how: &'static str,
