@@ -3,6 +3,7 @@
 use super::canvas::Canvas;
 use super::lungs::Lungs;
 use super::noise::Lattice;
+use super::organs::Organ;
 use super::random::Draw;
 use super::shapes::{Bounds, Ellipsoid, V, smooth_step, superellipse};
 
@@ -69,6 +70,7 @@ impl Body {
     /// Paints everything outside the rib cage, and fills the cage with soft tissue and fat.
     pub(crate) fn paint(&self, canvas: &mut Canvas, lungs: &Lungs, texture: &Lattice) {
         self.table(canvas);
+        canvas.organ = Some(Organ::Breast);
         if let Some(breasts) = self.breasts() {
             for breast in &breasts {
                 canvas.paint(breast.bounds(8.0), 30.0, |p| breast.distance(p) - 1.5);
@@ -82,6 +84,7 @@ impl Body {
             }
         }
         let edge = canvas.edge();
+        canvas.organ = Some(Organ::BodyWall);
         canvas.visit(Bounds::ALL, |_, p, value| {
             let skin = self.skin(p);
             let mut fill = |hu: f64, distance: f64| {
@@ -89,7 +92,7 @@ impl Body {
                 *value += ((hu - f64::from(*value)) * part) as f32;
             };
             if skin > edge {
-                return;
+                return 0.0;
             }
             fill(20.0, skin);
             fill(-104.0, skin + 2.0);
@@ -102,6 +105,12 @@ impl Body {
             fill(50.0, cage - 4.0);
             let fat = if p[2] > lungs.diaphragm(p[0], p[1]) { -92.0 } else { -100.0 };
             fill(fat, cage + 2.5);
+            (0.5 - skin / edge).clamp(0.0, 1.0)
+        });
+        canvas.organ = None;
+        canvas.own(Bounds::ALL, |_, p| {
+            let above = p[2] > lungs.diaphragm(p[0], p[1]);
+            (lungs.cage(p) < -2.5).then_some(if above { Organ::Mediastinum } else { Organ::Abdomen })
         });
     }
 

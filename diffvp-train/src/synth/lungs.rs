@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::canvas::Canvas;
 use super::noise::Lattice;
+use super::organs::Organ;
 use super::random::Draw;
 use super::shapes::{Bounds, V, smooth_max, smooth_step, superellipse};
 
@@ -72,6 +73,9 @@ pub(crate) struct Lungs {
     fissure: [f64; 2],
     horizontal: f64,
 }
+
+/// Thickness of the pleural space in masks: enough to be seen on a grid.
+const PLEURA_MM: f32 = 3.0;
 
 impl Lungs {
     pub(crate) fn draw(draw: &mut Draw) -> Self {
@@ -165,6 +169,13 @@ impl Lungs {
                 hu += 90.0 * (1.0 - flat / 1.6).max(0.0) * (1.6 / edge).min(1.0);
                 *value += ((hu - f64::from(*value)) * part) as f32;
             }
+            part
+        });
+        canvas.own(box_mm, |index, p| match (distances[index], Side::of(p)) {
+            (d, _) if d >= PLEURA_MM => None,
+            (d, _) if d >= 0.0 => Some(Organ::Pleura),
+            (_, Side::Right) => Some(Organ::RightLung),
+            (_, Side::Left) => Some(Organ::LeftLung),
         });
         distances
     }

@@ -2,6 +2,7 @@
 
 use super::canvas::Canvas;
 use super::lungs::Lungs;
+use super::organs::Organ;
 use super::random::Draw;
 use super::shapes::{Bounds, Ellipsoid, Segment, Tube, V, smooth_max};
 
@@ -104,12 +105,14 @@ impl Mediastinum {
         let above = |d: f64, p: V| smooth_max(d, floor(p), 6.0);
         let all = self.heart.bounds(30.0);
         let sac = self.pericardial_mm;
+        canvas.organ = Some(Organ::Mediastinum);
         // Fat around the heart also covers what lies at the roots of the lungs.
         canvas.paint(all, -95.0, |p| above(self.heart.distance(p) - sac - 5.0, p));
         for (s, _) in &self.great {
             canvas.paint(s.bounds(6.0), -80.0, |p| if p[2] > 60.0 { 1e3 } else { above(s.distance(p) - 2.0, p) });
         }
         canvas.paint(self.aorta.bounds(6.0), -85.0, |p| above(self.aorta.distance(p) - 2.5, p));
+        canvas.organ = Some(Organ::Heart);
         if sac > 0.0 {
             canvas.paint(all, 35.0, |p| above(self.heart.distance(p) - sac - 1.2, p));
             canvas.paint(all, 12.0, |p| above(self.heart.distance(p) - sac, p));
@@ -121,21 +124,25 @@ impl Mediastinum {
             let across = (p[0] - self.heart.centre[0]) * 0.8 + (p[1] - self.heart.centre[1]) * 0.6 + 6.0;
             above((across.abs() - 2.0).max(-groove.distance(p) - 9.0).max(groove.distance(p)), p)
         });
+        canvas.organ = Some(Organ::GreatVessels);
         for (s, hu) in &self.great {
             canvas.paint(s.bounds(4.0), *hu, |p| s.distance(p));
         }
         canvas.paint(self.cava.bounds(4.0), self.blood_hu, |p| self.cava.distance(p));
         canvas.paint(self.aorta.bounds(4.0), self.blood_hu, |p| self.aorta.distance(p));
+        canvas.organ = Some(Organ::Esophagus);
         canvas.paint(self.oesophagus.bounds(4.0), 35.0, |p| self.oesophagus.distance(p));
         if self.gas {
             canvas.paint(self.oesophagus.bounds(4.0), -500.0, |p| {
                 (self.oesophagus.distance(p) + 5.0).max(30.0 - p[2]).max(p[2] - 62.0)
             });
         }
+        canvas.organ = Some(Organ::Thyroid);
         for s in [-1.0, 1.0] {
             let thyroid = Ellipsoid::new([s * 17.0, -10.0, 146.0], [8.0, 11.0, 20.0]);
             canvas.paint(thyroid.bounds(4.0), 95.0, |p| thyroid.distance(p));
         }
+        canvas.organ = Some(Organ::Airways);
         canvas.paint(self.trachea.bounds(6.0), 25.0, |p| self.trachea.distance(p) - 2.0);
         for b in &self.bronchi {
             canvas.paint(b.bounds(6.0), 25.0, |p| b.distance(p) - 1.8);
@@ -144,6 +151,7 @@ impl Mediastinum {
         for b in &self.bronchi {
             canvas.paint(b.bounds(4.0), -985.0, |p| b.distance(p));
         }
+        canvas.organ = None;
     }
 }
 
@@ -152,16 +160,21 @@ pub(crate) fn paint_abdomen(canvas: &mut Canvas, lungs: &Lungs, draw: &mut Draw)
     let below = |p: V| (p[2] - lungs.diaphragm(p[0], p[1]) + 2.0) * 0.75;
     let all = Bounds { low: [-150.0, -110.0, -400.0], high: [150.0, 110.0, -20.0] };
     let inside = |p: V, d: f64| smooth_max(smooth_max(d, lungs.cage(p) + 5.0, 8.0), below(p) + 1.5, 5.0);
+    canvas.organ = Some(Organ::Abdomen);
     // The muscle of the diaphragm itself.
     canvas.paint(all, 48.0, |p| (below(p).abs() - 2.0).max(lungs.cage(p)));
+    canvas.organ = Some(Organ::Liver);
     let liver = Ellipsoid::new([-52.0, -14.0, -128.0], [88.0, 92.0, 72.0]);
     let liver_hu = draw.uniform(48.0, 66.0);
     canvas.paint(all, liver_hu, |p| inside(p, liver.distance(p)));
+    canvas.organ = Some(Organ::Stomach);
     let stomach = Ellipsoid::new([52.0, -28.0, -128.0], [42.0, 36.0, 34.0]);
     canvas.paint(all, 40.0, |p| inside(p, stomach.distance(p)));
     canvas.paint(all, 18.0, |p| inside(p, stomach.distance(p) + 5.0));
     let level = draw.uniform(-50.0, -34.0);
     canvas.paint(all, -960.0, |p| inside(p, (stomach.distance(p) + 5.0).max(p[1] - level)));
+    canvas.organ = Some(Organ::Spleen);
     let spleen = Ellipsoid::new([92.0, 34.0, -138.0], [30.0, 44.0, 42.0]);
     canvas.paint(all, liver_hu - 8.0, |p| inside(p, spleen.distance(p)));
+    canvas.organ = None;
 }

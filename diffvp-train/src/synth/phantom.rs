@@ -55,6 +55,10 @@ pub struct Phantom {
     pub volume: Volume,
     /// What is in it.
     pub truth: Truth,
+    /// Organ of each voxel: a label of [`Organ`](super::Organ), or 0.
+    pub organs: Vec<u8>,
+    /// Findings in each voxel: bit `i` for `FINDINGS[i]`.
+    pub findings: Vec<u32>,
 }
 
 /// Name of a scan, without a file extension.
@@ -150,12 +154,12 @@ pub fn phantom(seed: u64, index: u64, options: &PhantomOptions) -> Result<Phanto
     let mut draw = Draw::new(seed, index, Purpose::Texture);
     let lung = anatomy.paint(&mut canvas, &mut draw);
     let mut stage = Stage { canvas: &mut canvas, anatomy: &anatomy, lung: &lung };
-    for lesion in planned.iter().filter_map(|p| p.lesion.as_ref()) {
-        lesion.paint(&mut stage);
+    for planned in &planned {
+        planned.paint(&mut stage);
     }
     let deviation_hu = draw.uniform(9.0, 24.0);
     noise::finish(&mut canvas.hu, grid.dims, deviation_hu, &mut draw);
     let direction = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
     let volume = Volume::new(canvas.hu, grid.dims, grid.spacing_mm, grid.origin_mm, direction)?;
-    Ok(Phantom { volume, truth })
+    Ok(Phantom { volume, truth, organs: canvas.organs, findings: canvas.findings })
 }

@@ -2,6 +2,7 @@
 
 use super::canvas::Canvas;
 use super::lungs::Lungs;
+use super::organs::Organ;
 use super::random::Draw;
 use super::shapes::{Bounds, Ellipsoid, Segment, V, superellipse};
 
@@ -40,10 +41,12 @@ impl Skeleton {
     }
 
     pub(crate) fn paint(&self, canvas: &mut Canvas, lungs: &Lungs) {
+        canvas.organ = Some(Organ::Bone);
         self.ribs(canvas, lungs);
         self.spine(canvas);
         self.front(canvas, lungs);
         self.shoulders(canvas);
+        canvas.organ = None;
     }
 
     fn ribs(&self, canvas: &mut Canvas, lungs: &Lungs) {
@@ -52,7 +55,7 @@ impl Skeleton {
         canvas.visit(Bounds { low: [-150.0, -110.0, -190.0], high: [150.0, 110.0, 128.0] }, |_, p, value| {
             let cage = lungs.cage(p);
             if !(-4.0..=12.0).contains(&cage) || p[0].abs() < 16.0 {
-                return;
+                return 0.0;
             }
             // From the spine (t = 1) forward and down to the cartilage (t = 0).
             let t = 0.5 + 0.5 * p[1] / self.spine_y;
@@ -69,6 +72,7 @@ impl Skeleton {
                 };
                 *value += ((hu - f64::from(*value)) * part) as f32;
             }
+            part
         });
     }
 
@@ -107,7 +111,10 @@ impl Skeleton {
                 let spine = Segment { from: [0.0, y0 + 33.0, 0.0], to: [0.0, y0 + 50.0, 0.0], radii: [4.0, 3.0] };
                 fill(CORTEX_HU - 120.0, spine.distance([p[0], p[1], 0.0]));
             }
-            fill(25.0, superellipse(p[0], p[1] - y0 - 22.0, 9.5, 8.0, 2.0));
+            let ring_share = if arch && p[1] > y0 + 10.0 { 0.5 - ring / edge } else { 0.0 };
+            let canal = superellipse(p[0], p[1] - y0 - 22.0, 9.5, 8.0, 2.0);
+            fill(25.0, canal);
+            if canal < 0.0 { 0.0 } else { (0.5 - body / edge).max(ring_share).clamp(0.0, 1.0) }
         });
     }
 

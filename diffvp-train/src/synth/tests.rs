@@ -76,6 +76,65 @@ fn tissues_have_their_hounsfield_units() {
 }
 
 #[test]
+fn masks_name_what_the_voxels_show() {
+    for index in 0..6 {
+        let p = phantom(31, index, &options(0.3)).unwrap();
+        let hu = p.volume.voxels_hu();
+        let of = |organ: Organ| -> Vec<f32> {
+            hu.iter().zip(&p.organs).filter(|(_, label)| **label == organ.label()).map(|(hu, _)| *hu).collect()
+        };
+        let median = |organ: Organ| {
+            let mut values = of(organ);
+            values.sort_by(f32::total_cmp);
+            values[values.len() / 2]
+        };
+        for organ in Organ::ALL {
+            assert_eq!(of(organ).is_empty(), organ == Organ::Breast && p.truth.sex == Sex::Male, "{organ:?}");
+        }
+        for lung in [Organ::RightLung, Organ::LeftLung] {
+            let share = of(lung).len() as f64 / hu.len() as f64;
+            assert!((0.02..0.3).contains(&share), "{lung:?}: {share}");
+        }
+        assert!(median(Organ::RightLung) < -600.0 && median(Organ::Bone) > 120.0);
+        assert!((0.0..90.0).contains(&median(Organ::Liver)) && (0.0..90.0).contains(&median(Organ::Heart)));
+        assert!(of(Organ::Airways).into_iter().fold(f32::MAX, f32::min) < -700.0);
+        assert!((0.0..140.0).contains(&median(Organ::Thyroid)));
+        // The air around the body belongs to nothing.
+        assert_eq!(p.organs[0], 0);
+    }
+}
+
+#[test]
+fn findings_are_marked_where_they_are() {
+    let mut seen = [0u32; 18];
+    for index in 0..40 {
+        let p = phantom(32, index, &options(0.2)).unwrap();
+        let marked = p.findings.iter().fold(0u32, |all, bits| all | bits);
+        for (i, label) in p.truth.labels().into_iter().enumerate() {
+            let bit = marked >> i & 1 == 1;
+            assert!(!bit || label == 1, "{index}: {} is marked and not there", crate::labels::FINDINGS[i]);
+            seen[i] += u32::from(bit);
+        }
+        for f in p.truth.findings.iter().filter(|f| ["Lung nodule", "Consolidation"].contains(&f.label.as_str())) {
+            if f.size_mm < 20.0 {
+                continue;
+            }
+            let v = &p.volume;
+            let at: [usize; 3] =
+                std::array::from_fn(|a| ((f.position_mm[a] - v.origin_mm()[a]) / v.spacing_mm()[a]).round() as usize);
+            let label = crate::labels::FINDINGS.iter().position(|l| *l == f.label).unwrap();
+            // The nearest voxel's centre may lie beyond a fissure: one beside it does not.
+            let near = |a: usize| at[a].saturating_sub(1)..(at[a] + 2).min(v.dims()[a]);
+            let voxels = near(2).flat_map(|k| near(1).flat_map(move |j| near(0).map(move |i| [i, j, k])));
+            let bits =
+                voxels.map(|[i, j, k]| p.findings[(k * v.dims()[1] + j) * v.dims()[0] + i]).fold(0, |a, b| a | b);
+            assert!(bits >> label & 1 == 1, "{f:?}");
+        }
+    }
+    assert!(seen.iter().all(|n| *n > 0), "{seen:?}");
+}
+
+#[test]
 fn truth_lies_on_the_stated_side_in_the_stated_lobe() {
     let mut sided = 0;
     for index in 0..60 {

@@ -9,6 +9,8 @@ use super::shapes::{Segment, V, add, dot, length, sub, unit};
 pub(crate) struct Airway {
     pub(crate) lumen: Segment,
     pub(crate) wall_mm: f64,
+    /// Whether bronchiectasis widened it.
+    pub(crate) widened: bool,
 }
 
 /// The vessels and airways of both lungs, in standard mm.
@@ -102,7 +104,7 @@ impl Tree {
             return;
         }
         let lumen = Segment { from, to, radii: [radius, radius * 0.85] };
-        self.airways.push(Airway { lumen, wall_mm: (radius * 0.3).max(0.5) });
+        self.airways.push(Airway { lumen, wall_mm: (radius * 0.3).max(0.5), widened: false });
         for child in 0..2 {
             let (radius, reach) = next(draw, child, radius, reach);
             let way = turn(draw, root, to, direction, child);

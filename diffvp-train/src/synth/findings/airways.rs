@@ -42,6 +42,7 @@ pub(super) fn bronchiectasis(draw: &mut Draw, anatomy: &mut Anatomy) -> Option<P
         }
         airway.lumen.radii = airway.lumen.radii.map(|r| (r * factor).max(2.6));
         airway.wall_mm = airway.wall_mm.max(1.2);
+        airway.widened = true;
         if widest.is_none_or(|(r, _)| airway.lumen.radii[0] > r) {
             widest = Some((airway.lumen.radii[0], centre));
         }

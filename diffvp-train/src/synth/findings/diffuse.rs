@@ -18,6 +18,8 @@ impl Lesion for Emphysema {
             if *value < -600.0 {
                 *value = (f64::from(*value) - self.loss * smooth_step(-80.0, 20.0, p[2])).max(-990.0) as f32;
             }
+            // What counts as emphysema are the holes.
+            0.0
         });
         let scale = stage.anatomy.mean_scale();
         for (centre, radius_mm) in &self.holes {
@@ -61,10 +63,12 @@ struct Mosaic {
 impl Lesion for Mosaic {
     fn paint(&self, stage: &mut Stage<'_>) {
         stage.visit_lung(Bounds::ALL, |p, _, value| {
-            if *value < -500.0 {
-                let dense = smooth_step(-0.12, 0.12, self.field.at(p));
-                *value = (f64::from(*value) + self.contrast * (dense - 0.35)).max(-985.0) as f32;
+            if *value >= -500.0 {
+                return 0.0;
             }
+            let dense = smooth_step(-0.12, 0.12, self.field.at(p));
+            *value = (f64::from(*value) + self.contrast * (dense - 0.35)).max(-985.0) as f32;
+            1.0 - dense
         });
     }
 }
@@ -95,11 +99,13 @@ impl Lesion for Septa {
     fn paint(&self, stage: &mut Stage<'_>) {
         stage.visit_lung(Bounds::ALL, |p, depth, value| {
             let zone = (1.0 - smooth_step(14.0, 34.0, depth)) * (1.0 - 0.6 * smooth_step(-40.0, 80.0, p[2]));
-            if zone > 0.02 && *value < -300.0 {
-                // Where a smooth field changes sign it draws a net of thin lines.
-                let line = self.fields.iter().map(|f| 1.0 - (f.at(p).abs() / 0.2).min(1.0)).fold(0.0, f64::max);
-                *value += (380.0 * zone * line) as f32;
+            if zone <= 0.02 || *value >= -300.0 {
+                return 0.0;
             }
+            // Where a smooth field changes sign it draws a net of thin lines.
+            let line = self.fields.iter().map(|f| 1.0 - (f.at(p).abs() / 0.2).min(1.0)).fold(0.0, f64::max);
+            *value += (380.0 * zone * line) as f32;
+            zone * line
         });
     }
 }

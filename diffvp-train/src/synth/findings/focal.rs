@@ -68,15 +68,17 @@ impl Lesion for Patch {
         let reach = self.radii.iter().fold(0.0f64, |a, b| a.max(*b)) * 1.5;
         stage.visit_lung(Bounds::around(self.centre, reach), |p, _, value| {
             if self.lobe.is_some_and(|(side, lobe)| Side::of(p) != side || anatomy.lungs.lobe(p) != lobe) {
-                return;
+                return 0.0;
             }
             let scaled: V = std::array::from_fn(|i| (p[i] - self.centre[i]) / self.radii[i]);
             let mean = (self.radii[0] + self.radii[1] + self.radii[2]) / 3.0;
             let distance = (length(scaled) - 1.0) * mean + 0.12 * mean * self.relief.at(p).clamp(-1.5, 1.5);
             let part = (0.5 - distance / self.border).clamp(0.0, 1.0) * self.strength;
+            // Vessels in it stay as dense as they are.
             if part > 0.0 && f64::from(*value) < self.hu {
                 *value += ((self.hu - f64::from(*value)) * part) as f32;
             }
+            part
         });
         if self.lobe.is_some() {
             for airway in &anatomy.tree.airways {
@@ -167,6 +169,7 @@ impl Lesion for Band {
             let distance = (bent.abs() - thick / 2.0).max(along - self.radius);
             let part = (0.5 - distance / edge).clamp(0.0, 1.0) * weight;
             *value += ((25.0 - f64::from(*value)).max(0.0) * part) as f32;
+            part
         });
     }
 }

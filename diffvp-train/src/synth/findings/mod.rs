@@ -39,14 +39,17 @@ pub(crate) struct Stage<'a> {
 }
 
 impl Stage<'_> {
-    /// Changes the voxels of aerated lung in a box: `change` gets position, depth under the pleura and value.
-    pub(crate) fn visit_lung(&mut self, bounds: super::shapes::Bounds, mut change: impl FnMut(V, f64, &mut f32)) {
+    /// Changes the voxels of aerated lung in a box: `change` gets position, depth under the pleura and value, and
+    /// returns the share that it painted.
+    pub(crate) fn visit_lung(
+        &mut self,
+        bounds: super::shapes::Bounds,
+        mut change: impl FnMut(V, f64, &mut f32) -> f64,
+    ) {
         let (lung, mediastinum) = (self.lung, &self.anatomy.mediastinum);
         self.canvas.visit(bounds, |index, p, value| {
             let distance = f64::from(lung[index]);
-            if distance < 0.0 && mediastinum.distance(p) > 0.0 {
-                change(p, -distance, value);
-            }
+            if distance < 0.0 && mediastinum.distance(p) > 0.0 { change(p, -distance, value) } else { 0.0 }
         });
     }
 }
@@ -111,6 +114,43 @@ pub(crate) fn plan(draw: &mut Draw, labels: &[&str], anatomy: &mut Anatomy) -> V
         planned.push(calcification::arterial(draw, anatomy));
     }
     planned
+}
+
+impl Planned {
+    /// Paints the finding over the anatomy, and marks its voxels with the bit of its label.
+    pub(crate) fn paint(&self, stage: &mut Stage<'_>) {
+        let label = FINDINGS.iter().position(|label| *label == self.finding.label);
+        stage.canvas.finding = label.map_or(0, |index| 1 << index);
+        match &self.lesion {
+            Some(lesion) => lesion.paint(stage),
+            None => mark_changed_organ(&self.finding, stage),
+        }
+        stage.canvas.finding = 0;
+    }
+}
+
+/// Marks the voxels of a finding that was painted as a changed organ.
+fn mark_changed_organ(finding: &Finding, stage: &mut Stage<'_>) {
+    let (anatomy, edge) = (stage.anatomy, stage.canvas.edge());
+    let heart = &anatomy.mediastinum.heart;
+    match finding.label.as_str() {
+        "Cardiomegaly" => stage.canvas.mark(heart.bounds(0.0), |p| heart.distance(p) < 0.0),
+        "Pericardial effusion" => {
+            let sac = anatomy.mediastinum.pericardial_mm;
+            stage.canvas.mark(heart.bounds(sac), |p| {
+                (0.0..sac).contains(&heart.distance(p)) && p[2] > anatomy.lungs.diaphragm(p[0], p[1])
+            });
+        }
+        // The walls of airways are thinner than voxels: what they reach into is marked.
+        _ => {
+            let widened = finding.label == "Bronchiectasis";
+            for airway in anatomy.tree.airways.iter().filter(|airway| airway.widened || !widened) {
+                let reach = airway.wall_mm + edge / 2.0;
+                let wall = airway.lumen;
+                stage.canvas.mark(wall.bounds(reach), |p| wall.distance(p) < reach);
+            }
+        }
+    }
 }
 
 /// A finding at a standard position.

@@ -27,9 +27,11 @@ impl Lesion for Effusion {
             let meniscus = 5.0 * smooth_step(-14.0, -2.5, anatomy.lungs.cage(p)) * fall;
             let surface = self.back - (self.back - self.surface) * fall - meniscus;
             let part = (0.5 + (p[1] - surface) / edge).clamp(0.0, 1.0);
-            if fall > 0.0 && part > 0.0 {
-                *value += ((self.hu - f64::from(*value)) * part) as f32;
+            if fall <= 0.0 || part <= 0.0 {
+                return 0.0;
             }
+            *value += ((self.hu - f64::from(*value)) * part) as f32;
+            part
         });
     }
 
