@@ -171,11 +171,14 @@ impl Lungs {
             }
             part
         });
-        canvas.own(box_mm, |index, p| match (distances[index], Side::of(p)) {
-            (d, _) if d >= PLEURA_MM => None,
-            (d, _) if d >= 0.0 => Some(Organ::Pleura),
-            (_, Side::Right) => Some(Organ::RightLung),
-            (_, Side::Left) => Some(Organ::LeftLung),
+        canvas.own(box_mm, |index, p| match (distances[index], Side::of(p), self.lobe(p)) {
+            (d, ..) if d >= PLEURA_MM => None,
+            (d, ..) if d >= 0.0 => Some(Organ::Pleura),
+            (_, Side::Right, Lobe::Upper) => Some(Organ::RightUpperLobe),
+            (_, Side::Right, Lobe::Middle) => Some(Organ::RightMiddleLobe),
+            (_, Side::Right, Lobe::Lower) => Some(Organ::RightLowerLobe),
+            (_, Side::Left, Lobe::Lower) => Some(Organ::LeftLowerLobe),
+            (_, Side::Left, _) => Some(Organ::LeftUpperLobe),
         });
         distances
     }

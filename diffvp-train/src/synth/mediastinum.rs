@@ -95,6 +95,14 @@ impl Mediastinum {
         (self.heart.distance(p) - self.pericardial_mm - 4.0).min(self.aorta.distance(p)).min(great)
     }
 
+    /// Gives all blood the density of contrast medium.
+    pub(crate) fn enhance(&mut self, blood_hu: f64) {
+        self.blood_hu = blood_hu;
+        for (_, hu) in &mut self.great {
+            *hu = blood_hu;
+        }
+    }
+
     /// Ends of the main bronchi, right and left: the roots of the lungs.
     pub(crate) fn hila(&self) -> [V; 2] {
         [self.bronchi[0].to, self.bronchi[1].to]

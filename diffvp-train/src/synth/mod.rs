@@ -20,6 +20,7 @@ mod anatomy;
 mod body;
 mod canvas;
 mod dataset;
+mod domain;
 mod findings;
 mod lungs;
 mod mediastinum;
@@ -37,6 +38,7 @@ mod vessels;
 
 pub use body::Sex;
 pub use dataset::{Summary, write_dataset};
+pub use domain::Domain;
 pub use lungs::{Lobe, Side};
 pub use organs::Organ;
 pub use phantom::{Phantom, PhantomOptions, Size, is_normal, phantom, scan_name, truth};

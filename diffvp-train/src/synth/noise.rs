@@ -1,5 +1,6 @@
 //! Smooth random fields for texture, and the scanner's noise.
 
+use super::domain::Protocol;
 use super::random::Draw;
 use super::shapes::V;
 
@@ -41,13 +42,14 @@ impl Lattice {
     }
 }
 
-/// Adds noise of a standard deviation in HU, correlated between neighbours in a slice, then rounds to whole
+/// Adds noise, correlated between neighbours in a slice, and the scanner's error of scale, then rounds to whole
 /// HU in the scanner's range of −1024 to 3071.
-pub(crate) fn finish(hu: &mut [f32], dims: [usize; 3], deviation_hu: f64, draw: &mut Draw) {
+pub(super) fn finish(hu: &mut [f32], dims: [usize; 3], protocol: &Protocol, draw: &mut Draw) {
     let [columns, rows, _] = dims;
     // Separable [w, 1, w] in both directions; the factor restores unit variance.
-    const W: f32 = 0.45;
-    let scale = deviation_hu as f32 / (1.0 + 2.0 * W * W);
+    let w = protocol.noise_correlation;
+    let scale = protocol.noise_hu as f32 / (1.0 + 2.0 * w * w);
+    let (gain, offset) = (protocol.gain as f32, protocol.offset_hu as f32);
     let mut white = vec![0.0f32; columns * rows];
     for slice in hu.chunks_exact_mut(columns * rows) {
         for pair in white.chunks_mut(2) {
@@ -62,9 +64,9 @@ pub(crate) fn finish(hu: &mut [f32], dims: [usize; 3], deviation_hu: f64, draw: 
             for x in 0..columns {
                 let (left, right) = ((x + columns - 1) % columns, (x + 1) % columns);
                 let row =
-                    |r: usize| white[r * columns + x] + W * (white[r * columns + left] + white[r * columns + right]);
-                let noise = row(y) + W * (row(up) + row(down));
-                let value = slice[y * columns + x] + scale * noise;
+                    |r: usize| white[r * columns + x] + w * (white[r * columns + left] + white[r * columns + right]);
+                let noise = row(y) + w * (row(up) + row(down));
+                let value = gain * (slice[y * columns + x] + 1000.0) - 1000.0 + offset + scale * noise;
                 slice[y * columns + x] = value.round().clamp(-1024.0, 3071.0);
             }
         }

@@ -10,10 +10,16 @@ pub enum Organ {
     Bone,
     /// Breasts.
     Breast,
-    /// Right lung with what is in it.
-    RightLung,
-    /// Left lung with what is in it.
-    LeftLung,
+    /// Right upper lobe with what is in it.
+    RightUpperLobe,
+    /// Middle lobe.
+    RightMiddleLobe,
+    /// Right lower lobe.
+    RightLowerLobe,
+    /// Left upper lobe with the lingula.
+    LeftUpperLobe,
+    /// Left lower lobe.
+    LeftLowerLobe,
     /// The pleural space: what lies on the lungs.
     Pleura,
     /// Fat and small structures between the lungs.
@@ -40,12 +46,15 @@ pub enum Organ {
 
 impl Organ {
     /// All organs, in the order of their labels.
-    pub const ALL: [Organ; 16] = [
+    pub const ALL: [Organ; 19] = [
         Organ::BodyWall,
         Organ::Bone,
         Organ::Breast,
-        Organ::RightLung,
-        Organ::LeftLung,
+        Organ::RightUpperLobe,
+        Organ::RightMiddleLobe,
+        Organ::RightLowerLobe,
+        Organ::LeftUpperLobe,
+        Organ::LeftLowerLobe,
         Organ::Pleura,
         Organ::Mediastinum,
         Organ::Heart,
@@ -59,7 +68,7 @@ impl Organ {
         Organ::Abdomen,
     ];
 
-    /// Number in a label map, 1 to 16.
+    /// Number in a label map, 1 to 19.
     pub fn label(self) -> u8 {
         self as u8
     }
@@ -70,8 +79,11 @@ impl Organ {
             Organ::BodyWall => "body wall",
             Organ::Bone => "bone",
             Organ::Breast => "breast",
-            Organ::RightLung => "right lung",
-            Organ::LeftLung => "left lung",
+            Organ::RightUpperLobe => "right upper lobe",
+            Organ::RightMiddleLobe => "right middle lobe",
+            Organ::RightLowerLobe => "right lower lobe",
+            Organ::LeftUpperLobe => "left upper lobe",
+            Organ::LeftLowerLobe => "left lower lobe",
             Organ::Pleura => "pleura",
             Organ::Mediastinum => "mediastinum",
             Organ::Heart => "heart",
@@ -86,11 +98,16 @@ impl Organ {
         }
     }
 
+    /// Whether it is a lobe of a lung.
+    pub fn is_lung(self) -> bool {
+        (Organ::RightUpperLobe.label()..=Organ::LeftLowerLobe.label()).contains(&self.label())
+    }
+
     /// The region of a report that describes it, one of [`REGIONS`](crate::labels::REGIONS).
     pub fn region(self) -> Option<&'static str> {
         match self {
             Organ::BodyWall => None,
-            Organ::RightLung | Organ::LeftLung => Some("lung"),
+            lobe if lobe.is_lung() => Some("lung"),
             Organ::Mediastinum | Organ::GreatVessels => Some("mediastinum"),
             Organ::Airways => Some("trachea and bronchie"),
             Organ::Liver | Organ::Stomach | Organ::Spleen | Organ::Abdomen => Some("abdomen"),

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::anatomy::Anatomy;
 use super::canvas::Canvas;
+use super::domain::{Domain, Protocol};
 use super::findings::{self, Planned, Stage};
 use super::noise;
 use super::random::{Draw, Purpose};
@@ -40,11 +41,13 @@ pub struct PhantomOptions {
     pub size: Size,
     /// Fraction of scans without any finding, from 0 to 1.
     pub normal_fraction: f64,
+    /// The scanner.
+    pub domain: Domain,
 }
 
 impl Default for PhantomOptions {
     fn default() -> Self {
-        PhantomOptions { size: Size::Demo, normal_fraction: 0.25 }
+        PhantomOptions { size: Size::Demo, normal_fraction: 0.25, domain: Domain::A }
     }
 }
 
@@ -82,6 +85,7 @@ struct Plan {
     anatomy: Anatomy,
     planned: Vec<Planned>,
     grid: Grid,
+    protocol: Protocol,
     truth: Truth,
 }
 
@@ -95,7 +99,11 @@ fn plan(seed: u64, index: u64, options: &PhantomOptions) -> Result<Plan> {
     let labels = if normal { Vec::new() } else { findings::select(&mut draw) };
     let mut anatomy = Anatomy::draw(seed, index, labels.contains(&"Cardiomegaly"));
     let planned = if normal { Vec::new() } else { findings::plan(&mut draw, &labels, &mut anatomy) };
-    let grid = grid(&anatomy, options.size, &mut Draw::new(seed, index, Purpose::Grid));
+    let protocol = options.domain.protocol(&mut Draw::new(seed, index, Purpose::Protocol));
+    if let Some(blood_hu) = protocol.enhanced_blood_hu {
+        anatomy.mediastinum.enhance(blood_hu);
+    }
+    let grid = grid(&anatomy, options.size, protocol.margin_mm, &mut Draw::new(seed, index, Purpose::Grid));
     let truth = Truth {
         name: scan_name(seed, index),
         seed,
@@ -106,13 +114,13 @@ fn plan(seed: u64, index: u64, options: &PhantomOptions) -> Result<Plan> {
         spacing_mm: grid.spacing_mm,
         findings: planned.iter().map(|p| p.finding.clone()).collect(),
     };
-    Ok(Plan { anatomy, planned, grid, truth })
+    Ok(Plan { anatomy, planned, grid, protocol, truth })
 }
 
 /// A field of view around the trunk, a little off centre, from the upper abdomen to above the apices.
-fn grid(anatomy: &Anatomy, size: Size, draw: &mut Draw) -> Grid {
+fn grid(anatomy: &Anatomy, size: Size, margin_mm: f64, draw: &mut Draw) -> Grid {
     let dims = size.dims();
-    let field_mm = 2.0 * anatomy.body.half()[0] * anatomy.scale[0] + draw.uniform(14.0, 40.0);
+    let field_mm = 2.0 * anatomy.body.half()[0] * anatomy.scale[0] + draw.uniform(14.0, 40.0) + margin_mm;
     let height_mm = anatomy.scale[2] * draw.uniform(306.0, 324.0);
     // Scanners state in-plane spacing to a thousandth and slice spacing to a hundredth.
     let in_plane = (1000.0 * field_mm / dims[0] as f64).round() / 1000.0;
@@ -142,14 +150,14 @@ pub fn truth(seed: u64, index: u64, options: &PhantomOptions) -> Result<Truth> {
 /// ```
 /// use diffvp_train::synth::{PhantomOptions, Size, phantom};
 ///
-/// let options = PhantomOptions { size: Size::Tiny, normal_fraction: 1.0 };
+/// let options = PhantomOptions { size: Size::Tiny, normal_fraction: 1.0, ..PhantomOptions::default() };
 /// let scan = phantom(7, 0, &options)?;
 /// assert_eq!(scan.volume.dims(), [48, 48, 32]);
 /// assert!(scan.truth.findings.is_empty());
 /// # Ok::<(), diffvp::Error>(())
 /// ```
 pub fn phantom(seed: u64, index: u64, options: &PhantomOptions) -> Result<Phantom> {
-    let Plan { anatomy, planned, grid, truth } = plan(seed, index, options)?;
+    let Plan { anatomy, planned, grid, protocol, truth } = plan(seed, index, options)?;
     let mut canvas = Canvas::new(grid.dims, grid.spacing_mm, grid.origin_mm, anatomy.scale);
     let mut draw = Draw::new(seed, index, Purpose::Texture);
     let lung = anatomy.paint(&mut canvas, &mut draw);
@@ -157,8 +165,7 @@ pub fn phantom(seed: u64, index: u64, options: &PhantomOptions) -> Result<Phanto
     for planned in &planned {
         planned.paint(&mut stage);
     }
-    let deviation_hu = draw.uniform(9.0, 24.0);
-    noise::finish(&mut canvas.hu, grid.dims, deviation_hu, &mut draw);
+    noise::finish(&mut canvas.hu, grid.dims, &protocol, &mut draw);
     let direction = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
     let volume = Volume::new(canvas.hu, grid.dims, grid.spacing_mm, grid.origin_mm, direction)?;
     Ok(Phantom { volume, truth, organs: canvas.organs, findings: canvas.findings })

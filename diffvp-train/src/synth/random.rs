@@ -13,6 +13,7 @@ pub(crate) enum Purpose {
     Grid = 4,
     Sentences = 5,
     Texture = 6,
+    Protocol = 7,
 }
 
 /// A stream of random numbers.
