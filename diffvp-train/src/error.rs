@@ -31,17 +31,46 @@ pub enum Error {
         /// Why.
         source: diffvp::Error,
     },
+    /// A data set that cannot be used.
+    #[error("data set: {path}: {detail}", path = path.display())]
+    Data {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong.
+        detail: String,
+    },
+    /// A check that has found something.
+    #[error("{path}: {problems} problems", path = path.display())]
+    ProblemsFound {
+        /// The data set.
+        path: PathBuf,
+        /// How many.
+        problems: usize,
+    },
+    /// A scan of a data set that cannot be loaded.
+    #[error("{path}: {source}", path = path.display())]
+    Scan {
+        /// The scan.
+        path: PathBuf,
+        /// Why.
+        source: diffvp::Error,
+    },
     /// A package needs at least one normal reference.
     #[error("no normal reference was named: --references takes scans, or a folder of scans")]
     NoReferences,
 }
 
 impl Error {
-    /// The exit status of the command: that of [`diffvp::Error::code`] where the cause is one, else 40.
+    pub(crate) fn data(path: impl Into<PathBuf>, detail: impl Into<String>) -> Self {
+        Error::Data { path: path.into(), detail: detail.into() }
+    }
+
+    /// The exit status of the command: that of [`diffvp::Error::code`] where the cause is one, 41 for data sets, else 40.
     pub fn code(&self) -> i32 {
         match self {
-            Error::Diffvp(source) | Error::Reference { source, .. } => source.code(),
+            Error::Diffvp(source) | Error::Reference { source, .. } | Error::Scan { source, .. } => source.code(),
             Error::Exporter(diffvp_exporter::Error::Diffvp(source)) => source.code(),
+            Error::Data { .. } | Error::ProblemsFound { .. } => 41,
             _ => 40,
         }
     }

@@ -2,15 +2,30 @@
 
 use std::path::{Path, PathBuf};
 
-use diffvp::Scan;
 use diffvp::package::manifest::{Manifest, VisionSizes};
 use diffvp::runtime::{CancelToken, SessionOptions};
 use diffvp::vision::{Encoder, VolumeTensor};
 use diffvp::volume::Preprocessing;
 use diffvp_exporter::package::{ExportOptions, NormalReferences, write_package};
 
+use crate::data::{DataSet, Intensities, OpenOptions, Split};
 use crate::run::Run;
 use crate::{Error, Result};
+
+/// A normal scan for the bank.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reference {
+    /// The scan.
+    pub path: PathBuf,
+    /// How its numbers become HU.
+    pub intensities: Intensities,
+}
+
+impl Reference {
+    fn plain(path: PathBuf) -> Self {
+        Reference { path, intensities: Intensities::default() }
+    }
+}
 
 /// How a run is exported.
 #[derive(Debug, Clone)]
@@ -58,16 +73,16 @@ fn encode_all(
     encoder: &Path,
     sizes: &VisionSizes,
     preprocessing: &Preprocessing,
-    references: &[PathBuf],
+    references: &[Reference],
     session: &SessionOptions,
     mut on_reference: impl FnMut(usize, usize),
 ) -> Result<NormalReferences> {
     let encoder = Encoder::open(encoder, sizes, session)?;
     let mut bank = NormalReferences { ids: Vec::new(), tokens: Vec::new() };
-    for (index, path) in references.iter().enumerate() {
+    for (index, reference) in references.iter().enumerate() {
         on_reference(index, references.len());
-        let failed = |source| Error::Reference { path: path.clone(), source };
-        let scan = Scan::open(path).map_err(failed)?;
+        let failed = |source| Error::Reference { path: reference.path.clone(), source };
+        let scan = reference.intensities.open(&reference.path).map_err(failed)?;
         let input =
             preprocessing.apply(scan.volume()).and_then(|input| VolumeTensor::new(input, sizes)).map_err(failed)?;
         let encoding = encoder.encode(&input, &CancelToken::default()).map_err(failed)?;
@@ -77,13 +92,12 @@ fn encode_all(
     Ok(bank)
 }
 
-/// The scans behind what was named: a file is a scan; a folder with `normal.txt` is the scans listed in it
-/// (as `diffvp-train synth` writes it); a folder with NIfTI files is all of them, sorted; any other folder is
-/// one DICOM study.
+/// The scans behind what was named: a file is a scan; a data set is its normal scans for training; a folder with
+/// NIfTI files is all of them, sorted; any other folder is one DICOM study.
 ///
 /// # Errors
 /// [`Error::Reference`] where a path cannot be read or a list is empty, [`Error::NoReferences`].
-pub fn list_references(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
+pub fn list_references(named: &[PathBuf]) -> Result<Vec<Reference>> {
     let mut scans = Vec::new();
     for path in named {
         let failed = |source: std::io::Error| Error::Reference {
@@ -91,13 +105,12 @@ pub fn list_references(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
             source: diffvp::Error::Read { path: path.clone(), source },
         };
         if !path.is_dir() {
-            scans.push(path.clone());
+            scans.push(Reference::plain(path.clone()));
             continue;
         }
-        let list = path.join("normal.txt");
-        if list.exists() {
-            let text = std::fs::read_to_string(&list).map_err(failed)?;
-            scans.extend(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(|line| listed(path, line)));
+        if let Ok(set) = DataSet::read(path, &OpenOptions::default()) {
+            let normal = set.samples.into_iter().filter(|sample| sample.normal && sample.split == Split::Train);
+            scans.extend(normal.map(|sample| Reference { path: sample.volume, intensities: sample.intensities }));
             continue;
         }
         let mut files = Vec::new();
@@ -112,13 +125,7 @@ pub fn list_references(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
         if files.is_empty() {
             files.push(path.clone());
         }
-        scans.extend(files);
+        scans.extend(files.into_iter().map(Reference::plain));
     }
     if scans.is_empty() { Err(Error::NoReferences) } else { Ok(scans) }
-}
-
-/// A line of `normal.txt` is a file name, or a scan's name without `.nii.gz`.
-fn listed(folder: &Path, line: &str) -> PathBuf {
-    let named = folder.join(line);
-    if named.exists() { named } else { folder.join(format!("{line}.nii.gz")) }
 }

@@ -1,5 +1,6 @@
 //! From data to model packages: what the `diffvp-train` command does, as a library.
 
+pub mod data;
 mod error;
 pub mod export;
 pub mod labels;

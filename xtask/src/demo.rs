@@ -37,7 +37,7 @@ const STEPS: [Step; 3] = [
     Step {
         about: "making synthetic scans",
         program: "diffvp-train",
-        arguments: &["synth", "--out", "{scans}", "--scans", "8", "--seed", "0"],
+        arguments: &["synth", "--out", "{scans}", "--scans", "8", "--valid", "1", "--seed", "0"],
         output: "scans",
     },
     Step {
@@ -55,7 +55,7 @@ const STEPS: [Step; 3] = [
 ];
 
 /// The scan that is reported without `--scan`, inside the demo folder.
-const SCAN: &str = "scans/synth_0_00000.nii.gz";
+const SCAN: &str = "scans/dataset/valid_preprocessed/valid_1/valid_1a/valid_1_a_1.nii.gz";
 
 /// The package, inside the demo folder.
 const PACKAGE: &str = "demo.diffvp";

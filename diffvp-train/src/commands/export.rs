@@ -16,8 +16,8 @@ pub(crate) struct Arguments {
     /// Folder of the package; an older package there is replaced when the new one is whole.
     #[arg(long, value_name = "PACKAGE")]
     out: PathBuf,
-    /// Normal scans for the reference bank: files, DICOM folders, or folders of NIfTI files (of which only
-    /// those listed in `normal.txt` where there is one).
+    /// Normal scans for the reference bank: files, DICOM folders, folders of NIfTI files, or data sets (of
+    /// which the normal scans for training are taken).
     #[arg(long, value_name = "PATH", required = true, num_args = 1..)]
     references: Vec<PathBuf>,
     /// Storage of the decoder's matrices.

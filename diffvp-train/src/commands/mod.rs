@@ -1,7 +1,9 @@
 //! One file a subcommand.
 
+mod data;
 mod export;
 mod init;
+mod progress;
 mod synth;
 
 use diffvp_train::Result;
@@ -9,8 +11,10 @@ use diffvp_train::Result;
 /// The subcommands.
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
-    /// Write synthetic chest CTs with labels, reports and exact truth.
     Synth(synth::Arguments),
+    /// Work on data sets: what they hold, and what is wrong with them.
+    #[command(subcommand)]
+    Data(data::Command),
     /// Make a run folder with random weights.
     Init(init::Arguments),
     /// Write the model package of a run folder.
@@ -20,6 +24,7 @@ pub(crate) enum Command {
 pub(crate) fn run(command: &Command) -> Result<()> {
     match command {
         Command::Synth(arguments) => Ok(synth::run(arguments)?),
+        Command::Data(command) => data::run(command),
         Command::Init(arguments) => init::run(arguments),
         Command::Export(arguments) => export::run(arguments),
     }

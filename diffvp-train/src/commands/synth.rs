@@ -1,21 +1,28 @@
 //! `diffvp-train synth`: writes synthetic chest CTs.
 
-use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use diffvp::Result;
-use diffvp_train::synth::{PhantomOptions, Size, write_dataset};
+use diffvp_train::synth::{DatasetOptions, Domain, PhantomOptions, Size, write_dataset};
 
-/// Options of `diffvp-train synth`.
+use super::progress::Progress;
+
+/// Write synthetic chest CTs with labels, reports and exact truth.
+///
+/// The folder has the layout of RadGenome-ChestCT and the tables of CT-RATE, so that everything that works on it works
+/// on those data sets too. Made again after an interruption, the command goes on where it stopped.
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// Folder to write to; made if it is not there. Volumes that are there are kept.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Number of scans.
+    /// Number of scans for training.
     #[arg(long, value_name = "N")]
     scans: u64,
+    /// Number of scans for validation, which training never sees.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    valid: u64,
     /// Seed: the same seed and options give the same scans.
     #[arg(long, value_name = "S")]
     seed: u64,
@@ -25,6 +32,13 @@ pub(crate) struct Arguments {
     /// Number of voxels: 48×48×32, 96×96×64 or 256×256×96.
     #[arg(long, value_enum, default_value = "demo")]
     size: SizeName,
+    /// Scanner: native scans with a soft kernel, or contrast-enhanced ones with a sharp kernel at low dose. The
+    /// subjects of a seed are the same on both.
+    #[arg(long, value_enum, default_value = "a")]
+    domain: DomainName,
+    /// Write no masks of organs, regions and findings: a quarter of the files.
+    #[arg(long)]
+    no_masks: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -34,6 +48,12 @@ enum SizeName {
     Full,
 }
 
+#[derive(Clone, Copy, ValueEnum)]
+enum DomainName {
+    A,
+    B,
+}
+
 /// Writes the data set.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let size = match arguments.size {
@@ -41,20 +61,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         SizeName::Demo => Size::Demo,
         SizeName::Full => Size::Full,
     };
-    let options = PhantomOptions { size, normal_fraction: arguments.normal_fraction };
-    let terminal = std::io::stderr().is_terminal();
-    let summary = write_dataset(&arguments.out, arguments.scans, arguments.seed, &options, |done, all| {
-        // A log gets one line in a hundred scans, a terminal one line that changes.
-        let mut err = std::io::stderr().lock();
-        let _ = match (terminal, done == all || done.is_multiple_of(100)) {
-            (true, _) => write!(err, "\r{done} of {all} scans"),
-            (false, true) => writeln!(err, "{done} of {all} scans"),
-            (false, false) => Ok(()),
-        };
-    })?;
-    if terminal {
-        eprintln!();
-    }
+    let domain = match arguments.domain {
+        DomainName::A => Domain::A,
+        DomainName::B => Domain::B,
+    };
+    let options = PhantomOptions { size, normal_fraction: arguments.normal_fraction, domain };
+    let set = DatasetOptions { train: arguments.scans, valid: arguments.valid, masks: !arguments.no_masks };
+    let progress = Progress::new("scans");
+    let summary = write_dataset(&arguments.out, arguments.seed, &options, &set, |done, all| progress.tell(done, all))?;
+    progress.end();
     eprintln!(
         "{} scans written, {} kept, {:.1} s: {}",
         summary.written,

@@ -17,6 +17,16 @@ pub enum Sex {
     Male,
 }
 
+impl Sex {
+    /// The letter of DICOM's PatientSex.
+    pub fn letter(self) -> &'static str {
+        match self {
+            Sex::Female => "F",
+            Sex::Male => "M",
+        }
+    }
+}
+
 /// The body's outline and its layers, in standard mm.
 #[derive(Debug, Clone)]
 pub(crate) struct Body {

@@ -37,7 +37,7 @@ mod truth;
 mod vessels;
 
 pub use body::Sex;
-pub use dataset::{Summary, write_dataset};
+pub use dataset::{DatasetOptions, Summary, write_dataset};
 pub use domain::Domain;
 pub use lungs::{Lobe, Side};
 pub use organs::Organ;

@@ -232,28 +232,46 @@ fn a_report_states_findings_and_never_denies_them() {
 
 #[test]
 fn a_data_set_is_complete_resumable_and_guards_its_folder() {
+    use crate::data::{DataSet, Layout, OpenOptions, Split, truths};
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("set");
-    let first = write_dataset(&out, 3, 9, &options(0.34), |_, _| {}).unwrap();
-    assert_eq!((first.written, first.kept), (3, 0));
-    let name = |i| out.join(format!("{}.nii.gz", scan_name(9, i)));
-    let bytes = std::fs::read(name(1)).unwrap();
-    std::fs::remove_file(name(1)).unwrap();
-    let again = write_dataset(&out, 4, 9, &options(0.34), |_, _| {}).unwrap();
-    assert_eq!((again.written, again.kept), (2, 2));
-    assert_eq!(std::fs::read(name(1)).unwrap(), bytes);
+    let write = |train, valid, seed| {
+        let set = DatasetOptions { train, valid, masks: true };
+        write_dataset(&out, seed, &options(0.34), &set, |_, _| {})
+    };
+    let first = write(3, 1, 9).unwrap();
+    assert_eq!((first.written, first.kept), (4, 0));
+    let volume = |n: u64| out.join(format!("dataset/train_preprocessed/train_{n}/train_{n}a/train_{n}_a_1.nii.gz"));
+    let bytes = std::fs::read(volume(2)).unwrap();
+    std::fs::remove_file(volume(2)).unwrap();
+    std::fs::remove_file(out.join("organ_mask/train_1_a_1.nii.gz")).unwrap();
+    let again = write(4, 2, 9).unwrap();
+    assert_eq!((again.written, again.kept), (4, 2));
+    assert_eq!(std::fs::read(volume(2)).unwrap(), bytes);
+    assert!(matches!(write(4, 2, 10), Err(diffvp::Error::InvalidOption { name: "out", .. })));
 
-    let lines =
-        |file: &str| std::fs::read_to_string(out.join(file)).unwrap().lines().map(str::to_owned).collect::<Vec<_>>();
-    assert_eq!(lines("labels.csv").len(), 5);
-    assert!(lines("labels.csv").iter().all(|l| l.split(',').count() == 19));
-    assert_eq!(lines("normal.txt"), [scan_name(9, 2)]);
-    let truths: Vec<Truth> = lines("truth.jsonl").iter().map(|l| serde_json::from_str(l).unwrap()).collect();
-    assert_eq!(truths[3], truth(9, 3, &options(0.34)).unwrap());
-    let scan = diffvp::Scan::open(name(0)).unwrap();
-    let made = phantom(9, 0, &options(0.34)).unwrap().volume;
-    assert_eq!(scan.volume().voxels_hu(), made.voxels_hu());
-
-    let error = write_dataset(&out, 4, 10, &options(0.34), |_, _| {}).unwrap_err();
-    assert!(matches!(error, diffvp::Error::InvalidOption { name: "out", .. }), "{error}");
+    let set = DataSet::read(&out, &OpenOptions::default()).unwrap();
+    assert_eq!((set.layout, set.skipped.len(), set.samples.len()), (Layout::RadGenome, 0, 6));
+    assert_eq!((set.of(Split::Train).len(), set.of(Split::Test).len()), (4, 2));
+    let truths = truths(&out).unwrap();
+    assert_eq!(truths.len(), 6);
+    for (sample, truth) in set.samples.iter().zip(&truths) {
+        assert_eq!(sample.name, truth.name);
+        assert_eq!((sample.labels.as_slice(), sample.normal), (truth.labels().as_slice(), truth.normal));
+        let said: Vec<(String, String)> = report(truth).into_iter().map(|p| (p.region.to_owned(), p.text)).collect();
+        assert_eq!(sample.regions, said);
+        let made = phantom(9, truth.index, &options(0.34)).unwrap();
+        let scan = sample.open().unwrap();
+        assert_eq!(scan.volume().voxels_hu(), made.volume.voxels_hu());
+        assert!((0..3).all(|a| (scan.volume().spacing_mm()[a] - truth.spacing_mm[a]).abs() < 1e-4));
+        let organs = diffvp::Scan::open(sample.organs.as_ref().unwrap()).unwrap();
+        assert!(organs.volume().voxels_hu().iter().zip(&made.organs).all(|(a, b)| *a == f32::from(*b)));
+        for finding in truth.findings.iter().map(|f| &f.label) {
+            let mask = out.join(format!("finding_mask/seg_{}/{finding}.nii.gz", truth.name));
+            assert!(mask.exists(), "{}", mask.display());
+        }
+        let split = truth.name.split('_').next().unwrap();
+        let lung = out.join(format!("{split}_region_mask/seg_{}/lung.nii.gz", truth.name));
+        assert!(diffvp::Scan::open(lung).unwrap().volume().voxels_hu().contains(&1.0));
+    }
 }

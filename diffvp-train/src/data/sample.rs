@@ -1,0 +1,86 @@
+//! One scan of a data set.
+
+use std::path::{Path, PathBuf};
+
+use diffvp::{Scan, ScanOptions, Volume};
+
+use crate::{Error, Result};
+
+/// One scan with what is known about it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    /// Unique name in the data set.
+    pub name: String,
+    /// The scan: a NIfTI file.
+    pub volume: PathBuf,
+    /// Organ classes on the scan's grid, where the data set has them.
+    pub organs: Option<PathBuf>,
+    /// 0 or 1 for each finding, in the order of [`FINDINGS`](crate::labels::FINDINGS); empty where the data set has none.
+    pub labels: Vec<u8>,
+    /// Region, as [`REGIONS`](crate::labels::REGIONS) spells it, and its sentences; at most one entry a region.
+    pub regions: Vec<(String, String)>,
+    /// The report as one text, where the data set has it.
+    pub report: Option<String>,
+    /// Whether the scan can be a normal reference.
+    pub normal: bool,
+    /// What the data set says the scan is for.
+    pub split: Split,
+    /// How the file's numbers become a volume in HU.
+    pub intensities: Intensities,
+}
+
+/// What a scan is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Split {
+    /// Training.
+    Train,
+    /// Early stopping and thresholds.
+    Validation,
+    /// Neither: measuring.
+    Test,
+}
+
+/// How the numbers of a file become a volume in HU.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Intensities {
+    /// Spacing x, y, z in mm where the header has none.
+    pub spacing_mm: Option<[f64; 3]>,
+    /// Slope and intercept that the file's numbers still need (CT-RATE v1), from the table of metadata.
+    pub rescale: Option<[f64; 2]>,
+}
+
+impl Sample {
+    /// Opens the scan in HU with its spacing.
+    ///
+    /// # Errors
+    /// [`Error::Scan`] naming the file.
+    pub fn open(&self) -> Result<Scan> {
+        let opened = self.intensities.open(&self.volume);
+        opened.map_err(|source| Error::Scan { path: self.volume.clone(), source })
+    }
+
+    /// Everything that is said about the scan: the report, or its regions one after another.
+    pub fn text(&self) -> String {
+        match &self.report {
+            Some(report) => report.clone(),
+            None => self.regions.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>().join(" "),
+        }
+    }
+}
+
+impl Intensities {
+    /// Opens a scan in HU.
+    ///
+    /// # Errors
+    /// Those of [`Scan::open_with`].
+    pub fn open(&self, path: &Path) -> diffvp::Result<Scan> {
+        let mut options = ScanOptions::default();
+        options.spacing_mm = self.spacing_mm;
+        let scan = Scan::open_with(path, &options)?;
+        let Some([slope, intercept]) = self.rescale else { return Ok(scan) };
+        let volume = scan.volume();
+        let hu = volume.voxels_hu().iter().map(|v| (slope * f64::from(*v) + intercept) as f32).collect();
+        let rescaled = Volume::new(hu, volume.dims(), volume.spacing_mm(), volume.origin_mm(), volume.direction())?;
+        Ok(Scan::from_voxels(rescaled))
+    }
+}
