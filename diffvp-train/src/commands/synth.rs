@@ -1,10 +1,11 @@
 //! `diffvp-train synth`: writes synthetic chest CTs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use diffvp::Result;
-use diffvp_train::synth::{DatasetOptions, Domain, PhantomOptions, Size, write_dataset};
+use diffvp::report::write_contact_sheet_png;
+use diffvp_train::synth::{DatasetOptions, Domain, Finding, PhantomOptions, Size, Truth, phantom, write_dataset};
 
 use super::progress::Progress;
 
@@ -36,6 +37,9 @@ pub(crate) struct Arguments {
     /// subjects of a seed are the same on both.
     #[arg(long, value_enum, default_value = "a")]
     domain: DomainName,
+    /// Also write a picture of the first twelve scans with what is in them.
+    #[arg(long, value_name = "FILE.png")]
+    sheet: Option<PathBuf>,
     /// Write no masks of organs, regions and findings: a quarter of the files.
     #[arg(long)]
     no_masks: bool,
@@ -77,5 +81,37 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         summary.elapsed_seconds,
         arguments.out.display()
     );
+    match &arguments.sheet {
+        Some(sheet) => write_sheet(sheet, arguments, &options),
+        None => Ok(()),
+    }
+}
+
+/// The first scans in a picture.
+fn write_sheet(path: &Path, arguments: &Arguments, options: &PhantomOptions) -> Result<()> {
+    let made = (0..arguments.scans.min(12)).map(|index| phantom(arguments.seed, index, options));
+    let made = made.collect::<Result<Vec<_>>>()?;
+    let scans: Vec<_> = made.iter().map(|p| (&p.volume, lines(&p.truth))).collect();
+    write_contact_sheet_png(path, &scans)?;
+    eprintln!("{}: a picture of the first {} scans", path.display(), scans.len());
     Ok(())
+}
+
+/// What is in a scan, in lines that fit under a tile.
+fn lines(truth: &Truth) -> Vec<String> {
+    const MOST: usize = 6;
+    if truth.normal {
+        return vec!["normal".into()];
+    }
+    let line = |f: &Finding| {
+        let side = f.side.map_or("", |side| side.word());
+        let lobe = f.lobe.map_or("", |lobe| lobe.word());
+        let text = format!("{side} {lobe} {} {:.0} mm", f.kind, f.size_mm);
+        text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(38).collect()
+    };
+    let mut lines: Vec<String> = truth.findings.iter().take(MOST).map(line).collect();
+    if truth.findings.len() > MOST {
+        lines.push(format!("and {} more", truth.findings.len() - MOST));
+    }
+    lines
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 pub use difference_map::DifferenceMap;
 pub(crate) use draft::{Draft, Parts};
-pub use picture::{write_map_png, write_preview_png};
+pub use picture::{write_contact_sheet_png, write_map_png, write_preview_png};
 pub use provenance::{Geometry, Provenance, Timings};
 pub use sections::{Section, parse_sections};
 

@@ -7,5 +7,7 @@ mod canvas;
 mod heat;
 mod montage;
 mod planes;
+mod sheet;
 
 pub use montage::{write_map_png, write_preview_png};
+pub use sheet::write_contact_sheet_png;

@@ -96,7 +96,7 @@ fn tile_size([width_mm, height_mm]: [f64; 2]) -> [usize; 2] {
     [width_mm, height_mm].map(|mm| ((mm * scale).round() as usize).max(24))
 }
 
-fn tile(view: &View, slice: usize, size: [usize; 2], color: impl Fn([f64; 3]) -> [u8; 3]) -> Vec<[u8; 3]> {
+pub(super) fn tile(view: &View, slice: usize, size: [usize; 2], color: impl Fn([f64; 3]) -> [u8; 3]) -> Vec<[u8; 3]> {
     let [width, height] = size;
     (0..width * height).map(|pixel| color(view.index(slice, pixel % width, pixel / width, size))).collect()
 }
