@@ -31,12 +31,47 @@ pub enum Error {
         /// Why.
         source: diffvp::Error,
     },
+    /// A training run that cannot start or go on.
+    #[error("training: {detail}")]
+    Training {
+        /// What is wrong, and what to do.
+        detail: String,
+    },
+    /// An error of libtorch.
+    #[error("libtorch: {detail}")]
+    Libtorch {
+        /// Its message.
+        detail: String,
+    },
+    /// A data set that cannot be used.
+    #[error("data set: {path}: {detail}", path = path.display())]
+    Data {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong.
+        detail: String,
+    },
     /// A package needs at least one normal reference.
     #[error("no normal reference was named: --references takes scans, or a folder of scans")]
     NoReferences,
 }
 
+#[cfg(feature = "torch")]
+impl From<tch::TchError> for Error {
+    fn from(error: tch::TchError) -> Self {
+        Error::Libtorch { detail: error.to_string() }
+    }
+}
+
 impl Error {
+    pub(crate) fn training(detail: impl Into<String>) -> Self {
+        Error::Training { detail: detail.into() }
+    }
+
+    pub(crate) fn data(path: impl Into<PathBuf>, detail: impl Into<String>) -> Self {
+        Error::Data { path: path.into(), detail: detail.into() }
+    }
+
     /// The exit status of the command: that of [`diffvp::Error::code`] where the cause is one, else 40.
     pub fn code(&self) -> i32 {
         match self {

@@ -60,6 +60,11 @@ impl Body {
         inside
     }
 
+    /// Whether a place is inside the trunk.
+    pub(crate) fn holds(&self, p: V) -> bool {
+        self.skin(p) < 0.0
+    }
+
     fn breasts(&self) -> Option<[Ellipsoid; 2]> {
         let size = self.breast?;
         let y = -self.half[1] + 14.0;

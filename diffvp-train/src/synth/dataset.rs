@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use diffvp::files::write_atomic;
-use diffvp::{Error, Result};
+use diffvp::{Error, Result, Volume};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::phantom::{PhantomOptions, phantom, truth};
+use super::organs::ORGANS_FOLDER;
+use super::phantom::{Phantom, PhantomOptions, phantom, truth};
 use super::sentences::report;
 use super::truth::Truth;
 use crate::labels::FINDINGS;
@@ -40,6 +41,7 @@ pub struct Summary {
 /// Writes the phantoms `0..scans` of a seed into a folder, in parallel, with their tables:
 ///
 /// * `{name}.nii.gz`: the volumes;
+/// * `organs/{name}.nii.gz`: the organ of each voxel, see [`ORGANS`](super::ORGANS);
 /// * `labels.csv`: `VolumeName` and the 18 labels;
 /// * `region_report.csv`: `Volumename,Anatomy,Sentence`, one row per scan and region;
 /// * `truth.jsonl`: one [`Truth`] a line; `normal.txt`: the names of the normal scans, one a line;
@@ -65,12 +67,15 @@ pub fn write_dataset(
     let truths = (0..scans).map(|index| truth(seed, index, options)).collect::<Result<Vec<_>>>()?;
     std::fs::create_dir_all(folder).map_err(|source| Error::Write { path: folder.to_path_buf(), source })?;
     claim(folder, Made { generator: GENERATOR, seed, options: options.clone() })?;
+    let organs_folder = folder.join(ORGANS_FOLDER);
+    std::fs::create_dir_all(&organs_folder).map_err(|source| Error::Write { path: organs_folder.clone(), source })?;
     let (done, written) = (AtomicU64::new(0), AtomicU64::new(0));
     truths.par_iter().try_for_each(|truth| {
         let path = folder.join(format!("{}.nii.gz", truth.name));
-        // Volumes appear whole or not at all, so one that is there is complete.
+        // Volumes appear whole or not at all, so one that is there is complete; its organs are written first.
         if !path.exists() {
             let made = phantom(seed, truth.index, options)?;
+            write_organs(&organs_folder, &made)?;
             diffvp::scan::write_nifti(&made.volume, &path)?;
             written.fetch_add(1, Ordering::Relaxed);
         }
@@ -80,6 +85,12 @@ pub fn write_dataset(
     tables(folder, &truths)?;
     let written = written.into_inner();
     Ok(Summary { written, kept: scans - written, elapsed_seconds: start.elapsed().as_secs_f64() })
+}
+
+fn write_organs(folder: &Path, made: &Phantom) -> Result<()> {
+    let (v, classes) = (&made.volume, made.organs.iter().map(|&c| f32::from(c)).collect());
+    let mask = Volume::new(classes, v.dims(), v.spacing_mm(), v.origin_mm(), v.direction())?;
+    diffvp::scan::write_nifti(&mask, folder.join(format!("{}.nii.gz", made.truth.name)))
 }
 
 /// Makes sure that the folder's volumes, if there are any, are of this kind.

@@ -90,8 +90,13 @@ impl Mediastinum {
 
     /// Distance to heart, pericardium and large vessels.
     pub(crate) fn distance(&self, p: V) -> f64 {
-        let great = self.great.iter().map(|(s, _)| s.distance(p)).fold(f64::INFINITY, f64::min);
-        (self.heart.distance(p) - self.pericardial_mm - 4.0).min(self.aorta.distance(p)).min(great)
+        let organs = (self.heart.distance(p) - self.pericardial_mm - 4.0).min(self.aorta.distance(p));
+        organs.min(self.great_vessels(p))
+    }
+
+    /// Distance to the pulmonary arteries and veins and the branches of the aortic arch.
+    pub(crate) fn great_vessels(&self, p: V) -> f64 {
+        self.great.iter().map(|(s, _)| s.distance(p)).fold(f64::INFINITY, f64::min)
     }
 
     /// Ends of the main bronchi, right and left: the roots of the lungs.

@@ -7,6 +7,7 @@ use super::anatomy::Anatomy;
 use super::canvas::Canvas;
 use super::findings::{self, Planned, Stage};
 use super::noise;
+use super::organs;
 use super::random::{Draw, Purpose};
 use super::truth::Truth;
 
@@ -55,6 +56,8 @@ pub struct Phantom {
     pub volume: Volume,
     /// What is in it.
     pub truth: Truth,
+    /// Organ of each voxel, in the order of the volume's: a position in [`ORGANS`](super::ORGANS).
+    pub organs: Vec<u8>,
 }
 
 /// Name of a scan, without a file extension.
@@ -153,9 +156,10 @@ pub fn phantom(seed: u64, index: u64, options: &PhantomOptions) -> Result<Phanto
     for lesion in planned.iter().filter_map(|p| p.lesion.as_ref()) {
         lesion.paint(&mut stage);
     }
+    let organs = organs::classes(&mut canvas, &anatomy, &lung);
     let deviation_hu = draw.uniform(9.0, 24.0);
     noise::finish(&mut canvas.hu, grid.dims, deviation_hu, &mut draw);
     let direction = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
     let volume = Volume::new(canvas.hu, grid.dims, grid.spacing_mm, grid.origin_mm, direction)?;
-    Ok(Phantom { volume, truth })
+    Ok(Phantom { volume, truth, organs })
 }

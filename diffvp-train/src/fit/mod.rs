@@ -1,0 +1,3 @@
+//! Training: stages, schedule, checkpoints and metrics.
+
+pub mod tensors;
