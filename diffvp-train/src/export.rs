@@ -15,7 +15,8 @@ use crate::{Error, Result};
 /// How a run is exported.
 #[derive(Debug, Clone)]
 pub struct ExportRequest {
-    /// Normal scans: files, DICOM folders, or folders of NIfTI files (see [`list_references`]).
+    /// Normal scans: files, DICOM folders, or folders of NIfTI files (see [`list_references`]). Where none is named, those
+    /// that the run was trained with.
     pub references: Vec<PathBuf>,
     /// How the graphs are stored.
     pub options: ExportOptions,
@@ -36,7 +37,8 @@ pub fn export(
     on_reference: impl FnMut(usize, usize),
 ) -> Result<Manifest> {
     let run = Run::open(run)?;
-    let references = list_references(&request.references)?;
+    let named = if request.references.is_empty() { &run.references } else { &request.references };
+    let references = list_references(named)?;
     let contents = run.contents(request.options);
     let mut failure = None;
     let written = write_package(out, &run.config, run.weights(), &contents, |encoder, sizes| {

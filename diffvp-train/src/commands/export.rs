@@ -17,8 +17,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "PACKAGE")]
     out: PathBuf,
     /// Normal scans for the reference bank: files, DICOM folders, or folders of NIfTI files (of which only
-    /// those listed in `normal.txt` where there is one).
-    #[arg(long, value_name = "PATH", required = true, num_args = 1..)]
+    /// those listed in `normal.txt` where there is one). A trained run knows its own.
+    #[arg(long, value_name = "PATH", num_args = 1..)]
     references: Vec<PathBuf>,
     /// Storage of the decoder's matrices.
     #[arg(long, value_enum, default_value = "int4-128")]

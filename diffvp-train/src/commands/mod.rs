@@ -1,6 +1,8 @@
 //! One file a subcommand.
 
 mod export;
+#[cfg(feature = "torch")]
+mod fit;
 mod init;
 mod synth;
 
@@ -13,6 +15,9 @@ pub(crate) enum Command {
     Synth(synth::Arguments),
     /// Make a run folder with random weights.
     Init(init::Arguments),
+    /// Train a model.
+    #[cfg(feature = "torch")]
+    Fit(fit::Arguments),
     /// Write the model package of a run folder.
     Export(export::Arguments),
 }
@@ -21,6 +26,8 @@ pub(crate) fn run(command: &Command) -> Result<()> {
     match command {
         Command::Synth(arguments) => Ok(synth::run(arguments)?),
         Command::Init(arguments) => init::run(arguments),
+        #[cfg(feature = "torch")]
+        Command::Fit(arguments) => fit::run(arguments),
         Command::Export(arguments) => export::run(arguments),
     }
 }

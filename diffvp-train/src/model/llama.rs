@@ -111,9 +111,16 @@ impl Llama {
         self.logits(&rows).cross_entropy_loss::<Tensor>(&loss.targets, None, tch::Reduction::Sum, -100, 0.0)
     }
 
-    /// As `(scale · loss(states(embeddings))).backward()`, but keeps only the inputs of the layers and computes
-    /// each layer again when its gradient is due: memory of one layer in place of all. Returns the unscaled loss.
-    pub fn backward_recomputing(&self, embeddings: &Tensor, loss: &TextLoss, seed: Option<i64>, scale: f64) -> Tensor {
+    /// Adds the gradients of `scale · loss(states(embeddings))` to those of the decoder's parameters, but keeps only
+    /// the inputs of the layers and computes each layer again when its gradient is due: memory of one layer in place of
+    /// all. Returns the unscaled loss, and the gradient of the embeddings, which are left for the caller to go on with.
+    pub fn backward_recomputing(
+        &self,
+        embeddings: &Tensor,
+        loss: &TextLoss,
+        seed: Option<i64>,
+        scale: f64,
+    ) -> (Tensor, Tensor) {
         let mut inputs = Vec::with_capacity(self.layers.len());
         let mut x = embeddings.detach().to_kind(self.table.kind());
         tch::no_grad(|| {
@@ -131,10 +138,7 @@ impl Llama {
             (self.layer(i, &input, seed) * &gradient).sum(Kind::Float).backward();
             gradient = input.grad().detach();
         }
-        if embeddings.requires_grad() {
-            (embeddings * gradient.to_kind(embeddings.kind())).sum(Kind::Float).backward();
-        }
-        value.detach()
+        (value.detach(), gradient.to_kind(embeddings.kind()))
     }
 
     fn layer(&self, index: usize, x: &Tensor, seed: Option<i64>) -> Tensor {
