@@ -37,8 +37,7 @@ pub fn export(
     on_reference: impl FnMut(usize, usize),
 ) -> Result<Manifest> {
     let run = Run::open(run)?;
-    let named = if request.references.is_empty() { &run.references } else { &request.references };
-    let references = list_references(named)?;
+    let references = list_references(named(&run, request))?;
     let contents = run.contents(request.options);
     let mut failure = None;
     let written = write_package(out, &run.config, run.weights(), &contents, |encoder, sizes| {
@@ -53,6 +52,18 @@ pub fn export(
         (_, Some(error)) => Err(error),
         (written, None) => Ok(written?),
     }
+}
+
+fn named<'a>(run: &'a Run, request: &'a ExportRequest) -> &'a [PathBuf] {
+    if request.references.is_empty() { &run.references } else { &request.references }
+}
+
+/// The scans that the bank of a package of this run is made of.
+///
+/// # Errors
+/// Those of reading the run, and of [`list_references`].
+pub fn references(run: &Path, request: &ExportRequest) -> Result<Vec<PathBuf>> {
+    list_references(named(&Run::open(run)?, request))
 }
 
 /// Tokens Iʳ of each scan, in order. References are named by position: names of files may hold patient data.

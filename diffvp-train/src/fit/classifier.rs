@@ -1,7 +1,7 @@
 //! `fit classifier`: the network that predicts the findings E.
 
 use rand::RngExt;
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 use super::order;
 use super::prepared::Prepared;
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
     use diffvp_exporter::ModelConfig;
     use diffvp_exporter::weights::{RandomWeights, tensor_specs};
-    use tch::Device;
+    use tch::{Device, Kind};
 
     /// Noisy-OR in log space against the plain formula, where that is exact enough.
     #[test]

@@ -87,6 +87,9 @@ fn sentence(path: &str) -> Option<&'static str> {
 /// Tables that are described elsewhere, as a whole.
 const WHOLE: [&str; 3] = ["generation", "preprocessing", "model"];
 
+/// Tables in the order in which a run comes to them.
+const ORDER: [&str; 7] = ["encoder", "classifier", "warm_up", "generator", "generation", "preprocessing", "model"];
+
 /// The config as TOML, with a comment above each field.
 pub fn to_toml(config: &FitConfig) -> String {
     // Words, numbers, lists and tables with fixed keys: there is nothing that JSON could refuse.
@@ -107,7 +110,9 @@ fn table(text: &mut String, path: &str, value: &Value) {
         }
         text.push_str(&format!("{key} = {}\n", inline(value)));
     }
-    for (key, value) in fields.iter().filter(|(_, v)| is_table(v)) {
+    let mut tables: Vec<_> = fields.iter().filter(|(_, v)| is_table(v)).collect();
+    tables.sort_by_key(|(key, _)| ORDER.iter().position(|first| first == key).unwrap_or(ORDER.len()));
+    for (key, value) in tables {
         let path = join(key);
         if let Some(sentence) = sentence(&path) {
             text.push_str(&format!("\n# {sentence}"));

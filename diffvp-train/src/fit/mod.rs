@@ -25,6 +25,7 @@ pub mod tensors;
 mod text;
 mod thresholds;
 mod trainer;
+pub mod verify;
 mod warm_up;
 
 pub use session::{FitRequest, Stages, fit};

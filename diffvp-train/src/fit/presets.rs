@@ -57,7 +57,7 @@ pub fn demo() -> FitConfig {
     model.classifier.backbone = model.encoder.clone();
     (model.resampler.tokens, model.resampler.position) = (32, PositionKind::Learned);
     (model.resampler.dim, model.resampler.head_dim) = (96, 24);
-    model.decoder.context_length = 512;
+    model.decoder.context_length = 768;
     FitConfig {
         name: "diffvp-demo".into(),
         seed: 1,
@@ -122,13 +122,13 @@ pub fn tiny() -> FitConfig {
     (config.model.encoder.width, config.model.classifier.backbone.width) = (8, 8);
     (config.model.resampler.dim, config.model.resampler.head_dim, config.model.resampler.tokens) = (64, 16, 16);
     config.model.decoder.layers = 2;
-    config.model.decoder.vocab_size = 500;
+    config.model.decoder.context_length = 1024;
     config.validation_fraction = 0.2;
     for (schedule, epochs) in [
         (&mut config.encoder.schedule, 2.0),
-        (&mut config.classifier.schedule, 10.0),
-        (&mut config.warm_up.schedule, 10.0),
-        (&mut config.generator.schedule, 16.0),
+        (&mut config.classifier.schedule, 8.0),
+        (&mut config.warm_up.schedule, 6.0),
+        (&mut config.generator.schedule, 8.0),
     ] {
         schedule.epochs = epochs;
         (schedule.batch, schedule.micro_batch) = (8, 8);
