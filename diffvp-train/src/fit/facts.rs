@@ -115,8 +115,8 @@ fn finding(region: &str, sentence: &str) -> Option<usize> {
         any(&["bronchiecta", "dilated bronch"]),
         any(&["interlobular", "septal thickening", "septa are thickened"]),
     ];
-    // From the more special to the more common word: a consolidation may be seen with a pleural effusion.
-    const ORDER: [usize; 18] = [16, 14, 17, 13, 15, 10, 11, 8, 7, 9, 3, 12, 4, 1, 5, 6, 2, 0];
+    // From the more special to the more common word: a nodule may be of ground glass.
+    const ORDER: [usize; 18] = [16, 14, 17, 13, 15, 9, 10, 11, 8, 7, 3, 12, 4, 1, 5, 6, 2, 0];
     ORDER.into_iter().find(|&k| rules[k])
 }
 
