@@ -31,6 +31,18 @@ pub enum Error {
         /// Why.
         source: diffvp::Error,
     },
+    /// A training run that cannot start or go on.
+    #[error("training: {detail}")]
+    Training {
+        /// What is wrong, and what to do.
+        detail: String,
+    },
+    /// An error of libtorch.
+    #[error("libtorch: {detail}")]
+    Libtorch {
+        /// Its message.
+        detail: String,
+    },
     /// A data set that cannot be used.
     #[error("data set: {path}: {detail}", path = path.display())]
     Data {
@@ -60,7 +72,18 @@ pub enum Error {
     NoReferences,
 }
 
+#[cfg(feature = "torch")]
+impl From<tch::TchError> for Error {
+    fn from(error: tch::TchError) -> Self {
+        Error::Libtorch { detail: error.to_string() }
+    }
+}
+
 impl Error {
+    pub(crate) fn training(detail: impl Into<String>) -> Self {
+        Error::Training { detail: detail.into() }
+    }
+
     pub(crate) fn data(path: impl Into<PathBuf>, detail: impl Into<String>) -> Self {
         Error::Data { path: path.into(), detail: detail.into() }
     }

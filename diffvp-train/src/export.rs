@@ -8,29 +8,15 @@ use diffvp::vision::{Encoder, VolumeTensor};
 use diffvp::volume::Preprocessing;
 use diffvp_exporter::package::{ExportOptions, NormalReferences, write_package};
 
-use crate::data::{DataSet, Intensities, OpenOptions, Split};
+use crate::data::{DataSet, OpenOptions, ScanFile, Split};
 use crate::run::Run;
 use crate::{Error, Result};
-
-/// A normal scan for the bank.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Reference {
-    /// The scan.
-    pub path: PathBuf,
-    /// How its numbers become HU.
-    pub intensities: Intensities,
-}
-
-impl Reference {
-    fn plain(path: PathBuf) -> Self {
-        Reference { path, intensities: Intensities::default() }
-    }
-}
 
 /// How a run is exported.
 #[derive(Debug, Clone)]
 pub struct ExportRequest {
-    /// Normal scans: files, DICOM folders, or folders of NIfTI files (see [`list_references`]).
+    /// Normal scans: files, DICOM folders, or folders of NIfTI files (see [`list_references`]). Where none is named, those
+    /// that the run was trained with.
     pub references: Vec<PathBuf>,
     /// How the graphs are stored.
     pub options: ExportOptions,
@@ -51,7 +37,7 @@ pub fn export(
     on_reference: impl FnMut(usize, usize),
 ) -> Result<Manifest> {
     let run = Run::open(run)?;
-    let references = list_references(&request.references)?;
+    let references = chosen(&run, request)?;
     let contents = run.contents(request.options);
     let mut failure = None;
     let written = write_package(out, &run.config, run.weights(), &contents, |encoder, sizes| {
@@ -68,12 +54,28 @@ pub fn export(
     }
 }
 
+fn chosen(run: &Run, request: &ExportRequest) -> Result<Vec<ScanFile>> {
+    match request.references.as_slice() {
+        [] if run.references.is_empty() => Err(Error::NoReferences),
+        [] => Ok(run.references.clone()),
+        named => list_references(named),
+    }
+}
+
+/// The scans that the bank of a package of this run is made of.
+///
+/// # Errors
+/// Those of reading the run, and of [`list_references`].
+pub fn references(run: &Path, request: &ExportRequest) -> Result<Vec<ScanFile>> {
+    chosen(&Run::open(run)?, request)
+}
+
 /// Tokens Iʳ of each scan, in order. References are named by position: names of files may hold patient data.
 fn encode_all(
     encoder: &Path,
     sizes: &VisionSizes,
     preprocessing: &Preprocessing,
-    references: &[Reference],
+    references: &[ScanFile],
     session: &SessionOptions,
     mut on_reference: impl FnMut(usize, usize),
 ) -> Result<NormalReferences> {
@@ -82,7 +84,7 @@ fn encode_all(
     for (index, reference) in references.iter().enumerate() {
         on_reference(index, references.len());
         let failed = |source| Error::Reference { path: reference.path.clone(), source };
-        let scan = reference.intensities.open(&reference.path).map_err(failed)?;
+        let scan = reference.open().map_err(failed)?;
         let input =
             preprocessing.apply(scan.volume()).and_then(|input| VolumeTensor::new(input, sizes)).map_err(failed)?;
         let encoding = encoder.encode(&input, &CancelToken::default()).map_err(failed)?;
@@ -97,7 +99,7 @@ fn encode_all(
 ///
 /// # Errors
 /// [`Error::Reference`] where a path cannot be read or a list is empty, [`Error::NoReferences`].
-pub fn list_references(named: &[PathBuf]) -> Result<Vec<Reference>> {
+pub fn list_references(named: &[PathBuf]) -> Result<Vec<ScanFile>> {
     let mut scans = Vec::new();
     for path in named {
         let failed = |source: std::io::Error| Error::Reference {
@@ -105,12 +107,12 @@ pub fn list_references(named: &[PathBuf]) -> Result<Vec<Reference>> {
             source: diffvp::Error::Read { path: path.clone(), source },
         };
         if !path.is_dir() {
-            scans.push(Reference::plain(path.clone()));
+            scans.push(path.clone().into());
             continue;
         }
         if let Ok(set) = DataSet::read(path, &OpenOptions::default()) {
             let normal = set.samples.into_iter().filter(|sample| sample.normal && sample.split == Split::Train);
-            scans.extend(normal.map(|sample| Reference { path: sample.volume, intensities: sample.intensities }));
+            scans.extend(normal.map(|sample| sample.file()));
             continue;
         }
         let mut files = Vec::new();
@@ -125,7 +127,7 @@ pub fn list_references(named: &[PathBuf]) -> Result<Vec<Reference>> {
         if files.is_empty() {
             files.push(path.clone());
         }
-        scans.extend(files.into_iter().map(Reference::plain));
+        scans.extend(files.into_iter().map(ScanFile::from));
     }
     if scans.is_empty() { Err(Error::NoReferences) } else { Ok(scans) }
 }

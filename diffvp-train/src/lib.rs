@@ -1,9 +1,14 @@
 //! From data to model packages: what the `diffvp-train` command does, as a library.
 
+pub mod adapter;
 pub mod data;
 mod error;
 pub mod export;
+#[cfg(feature = "torch")]
+pub mod fit;
 pub mod labels;
+#[cfg(feature = "torch")]
+pub mod model;
 pub mod run;
 pub mod synth;
 

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `config.json` | sizes, see [`ModelConfig`] |
 //! | `weights.safetensors`, or `weights.safetensors.index.json` and its shards | named weights |
+//! | `decoder.json` | in place of the decoder's weights: where they lie, and the folder of the adapter over them |
+//! | `references.json` | normal scans that the reference bank is made of, unless others are named |
 //! | `random.json` | in place of weights: the seed they are made from at export |
 //! | `tokenizer.json` | tokenizer of the `tokenizers` crate |
 //! | `description.json` | what the manifest says besides sizes, see [`Description`] |
@@ -21,6 +23,8 @@ use diffvp_exporter::weights::{RandomWeights, SafetensorsWeights, Weights, save_
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::adapter::Merged;
+use crate::data::ScanFile;
 use crate::{Error, Result};
 
 const CONFIG: &str = "config.json";
@@ -29,6 +33,8 @@ const WEIGHTS_INDEX: &str = "weights.safetensors.index.json";
 const RANDOM: &str = "random.json";
 const TOKENIZER: &str = "tokenizer.json";
 const DESCRIPTION: &str = "description.json";
+const DECODER: &str = "decoder.json";
+const REFERENCES: &str = "references.json";
 
 /// What a manifest says besides sizes. Fields are those of the manifest (`docs/model-package.md`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -63,12 +69,68 @@ struct Random {
     seed: u64,
 }
 
+/// Where the weights of a decoder lie that a run adapts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decoder {
+    /// A file or folder of safetensors, such as a LLaMA of Hugging Face.
+    Files(PathBuf),
+    /// Random weights of a seed.
+    Random(u64),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DecoderFile {
+    weights: Decoder,
+    adapter: PathBuf,
+}
+
+/// Weights from several files; the first that has a name serves it.
+pub struct Layers(Vec<SafetensorsWeights>);
+
+impl Layers {
+    /// The files in the order in which they are asked.
+    pub fn new(files: impl IntoIterator<Item = SafetensorsWeights>) -> Self {
+        Layers(files.into_iter().collect())
+    }
+}
+
+impl Weights for Layers {
+    fn tensor(&self, name: &str, shape: &[usize]) -> diffvp_exporter::Result<Vec<f32>> {
+        let file = self.0.iter().find(|file| file.tensors().any(|(have, _)| have == name));
+        file.ok_or_else(|| diffvp_exporter::Error::WeightMissing { name: name.to_string() })?.tensor(name, shape)
+    }
+}
+
+/// The run's own weights, and an adapted decoder for what they lack.
+struct Adapted {
+    own: SafetensorsWeights,
+    decoder: Box<dyn Weights>,
+    adapter: PathBuf,
+}
+
+impl Weights for Adapted {
+    fn tensor(&self, name: &str, shape: &[usize]) -> diffvp_exporter::Result<Vec<f32>> {
+        if self.own.tensors().any(|(have, _)| have == name) {
+            return self.own.tensor(name, shape);
+        }
+        let failed = |e: Error| match e {
+            Error::Exporter(error) => error,
+            other => diffvp_exporter::Error::WeightFile { path: self.adapter.clone(), detail: other.to_string() },
+        };
+        Merged::open(&*self.decoder, &self.adapter).map_err(failed)?.tensor(name, shape)
+    }
+}
+
 /// A run folder, read.
 pub struct Run {
     /// Sizes.
     pub config: ModelConfig,
     /// What the manifest says besides sizes.
     pub description: Description,
+    /// Normal scans that training chose for the reference bank.
+    pub references: Vec<ScanFile>,
     tokenizer_json: String,
     weights: Box<dyn Weights>,
 }
@@ -86,10 +148,21 @@ impl Run {
         } else {
             let index = folder.join(WEIGHTS_INDEX);
             let path = if index.exists() { index } else { folder.join(WEIGHTS) };
-            Box::new(SafetensorsWeights::open(path)?)
+            let own = SafetensorsWeights::open(path)?;
+            if folder.join(DECODER).exists() {
+                let file: DecoderFile = parse(folder, DECODER)?;
+                let decoder: Box<dyn Weights> = match file.weights {
+                    Decoder::Files(path) => Box::new(SafetensorsWeights::open(path)?),
+                    Decoder::Random(seed) => Box::new(RandomWeights::new(&config, seed)),
+                };
+                Box::new(Adapted { own, decoder, adapter: folder.join(file.adapter) })
+            } else {
+                Box::new(own)
+            }
         };
         let description = parse(folder, DESCRIPTION)?;
-        Ok(Run { config, description, tokenizer_json: read(folder, TOKENIZER)?, weights })
+        let references = if folder.join(REFERENCES).exists() { parse(folder, REFERENCES)? } else { Vec::new() };
+        Ok(Run { config, description, references, tokenizer_json: read(folder, TOKENIZER)?, weights })
     }
 
     /// The named weights.

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::{Failure, Result, fail, say};
 
 /// What these commands, and the library, put there.
-const OURS: [&str; 3] = ["onnxruntime-", "demo", "tensorrt"];
+const OURS: [&str; 4] = ["onnxruntime-", "libtorch-", "demo", "tensorrt"];
 
 /// The cache folder; it need not exist yet.
 pub(crate) fn dir() -> Result<PathBuf> {

@@ -3,6 +3,7 @@
 mod bench;
 mod cache;
 mod demo;
+mod libtorch;
 mod msrv;
 mod process;
 mod runtime;
@@ -40,6 +41,14 @@ enum Command {
         #[arg(long, value_name = "FILE.whl")]
         wheel: Option<PathBuf>,
     },
+    /// Bring libtorch, which only training needs, into the cache (1.1 GB), and print what a shell must set to use it:
+    /// `eval "$(cargo xtask libtorch)"`.
+    Libtorch {
+        /// Take the wheels of PyTorch from this folder instead of asking pip: for machines without network. Their
+        /// SHA-256 must be the pinned ones.
+        #[arg(long, value_name = "FOLDER")]
+        wheels: Option<PathBuf>,
+    },
     /// Check that the stated rust-version is true of every dependency, and compile with it where it is installed.
     Msrv,
     /// Remove what these commands put into the cache folder.
@@ -53,6 +62,9 @@ fn main() -> ExitCode {
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Runtime { wheel } => {
             runtime::ensure(wheel.as_deref()).map(|library| println!("{}", library.display()))
+        }
+        Command::Libtorch { wheels } => {
+            libtorch::ensure(wheels.as_deref()).map(|library| println!("{}", libtorch::environment(&library)))
         }
         Command::Msrv => msrv::run(),
         Command::CleanCache => cache::clean(),

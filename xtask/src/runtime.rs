@@ -152,7 +152,7 @@ fn pip_line(python: &str, platform: &Platform, folder: &str) -> String {
     format!("{python} {}", pip_arguments(platform, folder).join(" "))
 }
 
-fn python_with_pip() -> Option<String> {
+pub(crate) fn python_with_pip() -> Option<String> {
     let works = |name: &&str| {
         let mut command = Command::new(name);
         command.args(["-m", "pip", "--version"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());

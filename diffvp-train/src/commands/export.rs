@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use diffvp::runtime::SessionOptions;
 use diffvp_exporter::graphs::DecoderOptions;
 use diffvp_exporter::package::ExportOptions;
+#[cfg(feature = "torch")]
+use diffvp_train::Error;
 use diffvp_train::Result;
 use diffvp_train::export::{ExportRequest, export};
 
@@ -17,12 +19,16 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "PACKAGE")]
     out: PathBuf,
     /// Normal scans for the reference bank: files, DICOM folders, folders of NIfTI files, or data sets (of
-    /// which the normal scans for training are taken).
-    #[arg(long, value_name = "PATH", required = true, num_args = 1..)]
+    /// which the normal scans for training are taken). A trained run knows its own.
+    #[arg(long, value_name = "PATH", num_args = 1..)]
     references: Vec<PathBuf>,
     /// Storage of the decoder's matrices.
     #[arg(long, value_enum, default_value = "int4-128")]
     quantize: Quantize,
+    /// Scans of the reference bank on which each graph is compared with the training model; 0 for none.
+    #[cfg(feature = "torch")]
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    check: usize,
     /// Threads; 0 for all cores.
     #[arg(long, value_name = "N", default_value_t = 0)]
     threads: usize,
@@ -64,5 +70,44 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         bytes as f64 / 1e6,
         manifest.reference_bank.references
     );
+    #[cfg(feature = "torch")]
+    check(arguments, &request)?;
     Ok(())
 }
+
+/// Compares the package with the training model, prints the errors, and writes them to `export_check.json` in the run.
+#[cfg(feature = "torch")]
+fn check(arguments: &Arguments, request: &ExportRequest) -> Result<()> {
+    let mut scans = diffvp_train::export::references(&arguments.run, request)?;
+    scans.truncate(arguments.check);
+    if scans.is_empty() {
+        return Ok(());
+    }
+    let found = diffvp_train::fit::verify::verify(&arguments.run, &arguments.out, &scans, &request.session)?;
+    eprintln!(
+        "compared with the training model on {} scans, largest error of the largest value: encoder {:.1e}, classifier {:.1e}, \
+         difference {:.1e}, embedding {:.1e}, decoder {:.1e}; next token: KL divergence {:.4}, {:.1} changed of 1,000",
+        found.scans,
+        found.encoder,
+        found.classifier,
+        found.difference,
+        found.embedding,
+        found.decoder,
+        found.kl_divergence,
+        found.changed_tokens_per_1000
+    );
+    let json = serde_json::to_string_pretty(&found).unwrap_or_default();
+    diffvp::files::write_atomic(arguments.run.join("export_check.json"), |out| {
+        std::io::Write::write_all(out, json.as_bytes())
+    })?;
+    if found.largest_exact() > LARGEST_ERROR {
+        return Err(Error::Training {
+            detail: format!("the exported graphs differ by {:.1e}, more than {LARGEST_ERROR}", found.largest_exact()),
+        });
+    }
+    Ok(())
+}
+
+/// Of graphs in float32; deep networks with real weights round a little more than 1e-4.
+#[cfg(feature = "torch")]
+const LARGEST_ERROR: f32 = 1e-3;

@@ -2,6 +2,8 @@
 
 mod data;
 mod export;
+#[cfg(feature = "torch")]
+mod fit;
 mod init;
 mod progress;
 mod synth;
@@ -17,6 +19,9 @@ pub(crate) enum Command {
     Data(data::Command),
     /// Make a run folder with random weights.
     Init(init::Arguments),
+    /// Train a model.
+    #[cfg(feature = "torch")]
+    Fit(fit::Arguments),
     /// Write the model package of a run folder.
     Export(export::Arguments),
 }
@@ -26,6 +31,8 @@ pub(crate) fn run(command: &Command) -> Result<()> {
         Command::Synth(arguments) => Ok(synth::run(arguments)?),
         Command::Data(command) => data::run(command),
         Command::Init(arguments) => init::run(arguments),
+        #[cfg(feature = "torch")]
+        Command::Fit(arguments) => fit::run(arguments),
         Command::Export(arguments) => export::run(arguments),
     }
 }

@@ -16,6 +16,6 @@ mod truth;
 pub use check::{Checked, Prevalence, check};
 pub use layout::Layout;
 pub use names::VolumeName;
-pub use sample::{Intensities, Sample, Split};
+pub use sample::{Intensities, Sample, ScanFile, Split};
 pub use set::{DataSet, OpenOptions, Problem};
 pub use truth::{TRUTH_FOLDER, truths};

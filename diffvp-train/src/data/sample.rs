@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use diffvp::{Scan, ScanOptions, Volume};
+use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
@@ -40,8 +41,34 @@ pub enum Split {
     Test,
 }
 
+/// A file with what it takes to open it, apart from a data set.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ScanFile {
+    /// The scan.
+    pub path: PathBuf,
+    /// How its numbers become a volume in HU.
+    #[serde(default)]
+    pub intensities: Intensities,
+}
+
+impl From<PathBuf> for ScanFile {
+    fn from(path: PathBuf) -> Self {
+        ScanFile { path, intensities: Intensities::default() }
+    }
+}
+
+impl ScanFile {
+    /// Opens the scan in HU with its spacing.
+    ///
+    /// # Errors
+    /// Those of [`Scan::open_with`].
+    pub fn open(&self) -> diffvp::Result<Scan> {
+        self.intensities.open(&self.path)
+    }
+}
+
 /// How the numbers of a file become a volume in HU.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Intensities {
     /// Spacing x, y, z in mm where the header has none.
     pub spacing_mm: Option<[f64; 3]>,
@@ -57,6 +84,12 @@ impl Sample {
     pub fn open(&self) -> Result<Scan> {
         let opened = self.intensities.open(&self.volume);
         opened.map_err(|source| Error::Scan { path: self.volume.clone(), source })
+    }
+
+    /// The scan apart from the data set, by its absolute path.
+    pub fn file(&self) -> ScanFile {
+        let path = self.volume.canonicalize().unwrap_or_else(|_| self.volume.clone());
+        ScanFile { path, intensities: self.intensities }
     }
 
     /// Everything that is said about the scan: the report, or its regions one after another.

@@ -40,7 +40,7 @@ pub use body::Sex;
 pub use dataset::{DatasetOptions, Summary, write_dataset};
 pub use domain::Domain;
 pub use lungs::{Lobe, Side};
-pub use organs::Organ;
+pub use organs::{ORGAN_CLASSES, Organ};
 pub use phantom::{Phantom, PhantomOptions, Size, is_normal, phantom, scan_name, truth};
 pub use sentences::{RegionText, report};
 pub use truth::{Finding, Truth};

@@ -44,6 +44,9 @@ pub enum Organ {
     Abdomen,
 }
 
+/// Classes of a label map: background and all organs.
+pub const ORGAN_CLASSES: usize = Organ::ALL.len() + 1;
+
 impl Organ {
     /// All organs, in the order of their labels.
     pub const ALL: [Organ; 19] = [

@@ -25,7 +25,12 @@ pub struct RandomWeights {
 impl RandomWeights {
     /// Weights of a valid config.
     pub fn new(config: &ModelConfig, seed: u64) -> Self {
-        RandomWeights { specs: tensor_specs(config).into_iter().map(|s| (s.name.clone(), s)).collect(), seed }
+        RandomWeights::from_specs(tensor_specs(config), seed)
+    }
+
+    /// Weights of a list, which need not be that of a config.
+    pub fn from_specs(specs: Vec<TensorSpec>, seed: u64) -> Self {
+        RandomWeights { specs: specs.into_iter().map(|s| (s.name.clone(), s)).collect(), seed }
     }
 }
 

@@ -1,0 +1,195 @@
+//! Facts that a report states, as numbers: what the resampler is warmed up on.
+//!
+//! For each finding: whether it is there (the label), and where its sentences say so, its sides, lobes and size. What a
+//! report does not state is not asked.
+
+use crate::data::Sample;
+use crate::labels::FINDINGS;
+
+/// Numbers of one finding behind the 18 labels: right, left, upper, middle, lower, size.
+const OF_FINDING: usize = 6;
+/// Number of facts.
+pub(super) const FACTS: usize = FINDINGS.len() * (1 + OF_FINDING);
+/// Sizes are learned as `ln(mm / 20)`, which is within ±3 for anything in a chest.
+const SIZE_UNIT_MM: f32 = 20.0;
+
+/// Facts of one report.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Facts {
+    /// Values, [`FACTS`] of them.
+    pub(super) values: Vec<f32>,
+    /// 1 where the report states the fact, else 0.
+    pub(super) stated: Vec<f32>,
+}
+
+/// Whether a fact is a size rather than a yes or no.
+pub(super) fn is_size(fact: usize) -> bool {
+    fact >= FINDINGS.len() && (fact - FINDINGS.len()) % OF_FINDING == OF_FINDING - 1
+}
+
+/// Whether a fact is a side.
+pub(super) fn is_side(fact: usize) -> bool {
+    fact >= FINDINGS.len() && (fact - FINDINGS.len()) % OF_FINDING < 2
+}
+
+/// Reads the facts of a report.
+pub(super) fn read(sample: &Sample) -> Facts {
+    let mut facts = Facts { values: vec![0.0; FACTS], stated: vec![0.0; FACTS] };
+    for (k, &label) in sample.labels.iter().enumerate() {
+        (facts.values[k], facts.stated[k]) = (f32::from(label), 1.0);
+    }
+    for (region, text) in &sample.regions {
+        for sentence in sentences(text) {
+            let Some(finding) = finding(region, &sentence) else { continue };
+            // A sentence against the label is a sentence misread.
+            if sample.labels.get(finding) == Some(&1) {
+                facts.add(finding, &sentence);
+            }
+        }
+    }
+    facts
+}
+
+impl Facts {
+    fn add(&mut self, finding: usize, sentence: &str) {
+        let at = FINDINGS.len() + finding * OF_FINDING;
+        let has = |words: &[&str]| words.iter().any(|w| has_word(sentence, w));
+        let both = has(&["both", "bilateral", "bilaterally"]);
+        let sides = [both || has(&["right"]), both || has(&["left"])];
+        let lobes = [has(&["upper", "lingula", "lingular"]), has(&["middle"]), has(&["lower"])];
+        let mut state = |offset: usize, values: &[bool]| {
+            if values.iter().any(|v| *v) {
+                for (i, &value) in values.iter().enumerate() {
+                    // A second finding of the kind adds its place.
+                    let fact = at + offset + i;
+                    (self.values[fact], self.stated[fact]) = (self.values[fact].max(f32::from(u8::from(value))), 1.0);
+                }
+            }
+        };
+        state(0, &sides);
+        state(2, &lobes);
+        if let Some(mm) = millimetres(sentence) {
+            let (fact, size) = (at + 5, (mm / SIZE_UNIT_MM).ln());
+            let first = self.stated[fact] == 0.0;
+            self.values[fact] = if first { size } else { self.values[fact].max(size) };
+            self.stated[fact] = 1.0;
+        }
+    }
+}
+
+/// Sentences in lower case. A full stop inside a number ends none.
+fn sentences(text: &str) -> Vec<String> {
+    text.to_lowercase().split(". ").map(|s| s.trim_end_matches('.').to_string()).filter(|s| !s.is_empty()).collect()
+}
+
+fn has_word(sentence: &str, word: &str) -> bool {
+    sentence.split(|c: char| !c.is_alphanumeric()).any(|w| w == word)
+}
+
+/// The finding that a sentence of a region states to be there.
+fn finding(region: &str, sentence: &str) -> Option<usize> {
+    let negated = ["no", "not", "without", "neither"].iter().any(|w| has_word(sentence, w));
+    if negated {
+        return None;
+    }
+    let any = |words: &[&str]| words.iter().any(|w| sentence.contains(w));
+    let vessel = any(&["calcif", "atheroscler", "plaque"]);
+    let coronary = any(&["coronary", "circumflex", "descending artery", "descending coronary"]) || region == "heart";
+    let rules: [bool; 18] = [
+        any(&["catheter", "pacemaker", "sternotomy", "sternal wire", "suture", "prosthe", "stent", "drain"]),
+        vessel && !coronary && any(&["aort", "arter", "vascular"]),
+        any(&["cardiomegaly", "heart is enlarged", "heart size is increased", "heart measures", "enlarged heart"]),
+        any(&["pericardial effusion", "pericardial space", "pericardial fluid"]),
+        vessel && coronary,
+        any(&["hiatal hernia", "hiatus hernia", "hernia"]),
+        any(&["lymphadenopathy", "lymph node"]),
+        any(&["emphysem", "air space", "bulla"]),
+        any(&["atelecta"]),
+        any(&["nodule"]),
+        any(&["ground-glass", "ground glass"]),
+        any(&["fibrotic", "sequela", "scar"]),
+        region == "pleura" && any(&["effusion"]),
+        any(&["mosaic"]),
+        any(&["peribronchial", "bronchial wall"]),
+        any(&["consolidation"]),
+        any(&["bronchiecta", "dilated bronch"]),
+        any(&["interlobular", "septal thickening", "septa are thickened"]),
+    ];
+    // From the more special to the more common word: a nodule may be of ground glass.
+    const ORDER: [usize; 18] = [16, 14, 17, 13, 15, 9, 10, 11, 8, 7, 3, 12, 4, 1, 5, 6, 2, 0];
+    ORDER.into_iter().find(|&k| rules[k])
+}
+
+/// The first size in a sentence, in mm.
+fn millimetres(sentence: &str) -> Option<f32> {
+    let words: Vec<&str> = sentence.split_whitespace().collect();
+    words.windows(2).find_map(|w| {
+        let factor = match w[1].trim_matches(|c: char| !c.is_alphanumeric()) {
+            "mm" => 1.0,
+            "cm" => 10.0,
+            _ => return None,
+        };
+        let value: f32 = w[0].trim_matches(|c: char| !c.is_ascii_digit()).parse().ok()?;
+        (value > 0.0 && value < 1000.0).then_some(value * factor)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{Intensities, Split};
+    use crate::synth::{PhantomOptions, report, truth};
+
+    fn sample(labels: &[usize], regions: &[(&str, &str)]) -> Sample {
+        Sample {
+            name: "a".into(),
+            volume: "a".into(),
+            organs: None,
+            labels: (0..18).map(|k| u8::from(labels.contains(&k))).collect(),
+            regions: regions.iter().map(|(r, t)| (r.to_string(), t.to_string())).collect(),
+            report: None,
+            normal: false,
+            split: Split::Train,
+            intensities: Intensities::default(),
+        }
+    }
+
+    #[test]
+    fn sides_lobes_and_sizes_are_read_and_the_rest_is_not_asked() {
+        let text = "A 12 mm solid nodule is seen in the right upper lobe. No consolidation is seen in the left lung.";
+        let facts = read(&sample(&[9, 15], &[("lung", text)]));
+        let at = 18 + 9 * 6;
+        assert_eq!(facts.values[at..at + 5], [1.0, 0.0, 1.0, 0.0, 0.0]);
+        assert!((facts.values[at + 5] - 0.6f32.ln()).abs() < 1e-6);
+        assert_eq!(facts.stated[at..at + 6], [1.0; 6]);
+        let consolidation = 18 + 15 * 6;
+        assert_eq!(facts.stated[consolidation..consolidation + 6], [0.0; 6], "negated");
+        assert!(is_size(at + 5) && is_side(at + 1) && !is_side(at + 2) && !is_size(5));
+    }
+
+    /// On phantoms, whose truth is known: what is stated is true, and most of what can be stated is found.
+    #[test]
+    fn facts_of_phantoms_are_true() {
+        let (mut sides, mut found, mut wrong) = (0, 0, 0);
+        for index in 0..300 {
+            let truth = truth(5, index, &PhantomOptions::default()).unwrap();
+            let regions: Vec<_> = report(&truth).into_iter().map(|r| (r.region.to_string(), r.text)).collect();
+            let mut sample = sample(&[], &[]);
+            (sample.labels, sample.regions) = (truth.labels().to_vec(), regions);
+            let facts = read(&sample);
+            for (k, label) in FINDINGS.iter().enumerate().filter(|(k, _)| [8, 9, 10, 11, 12, 15, 16].contains(k)) {
+                for (s, side) in ["right", "left"].iter().enumerate() {
+                    let there = truth.of(label).any(|f| f.side.is_some_and(|have| have.word() == *side));
+                    let fact = 18 + k * 6 + s;
+                    sides += usize::from(there);
+                    found += usize::from(there && facts.stated[fact] == 1.0 && facts.values[fact] == 1.0);
+                    wrong += usize::from(facts.stated[fact] == 1.0 && (facts.values[fact] == 1.0) != there);
+                }
+            }
+        }
+        assert!(
+            sides > 300 && found as f64 > 0.95 * sides as f64 && wrong <= sides / 100,
+            "{found} of {sides}, {wrong} wrong"
+        );
+    }
+}

@@ -1,0 +1,213 @@
+//! `fit generator`: resampler, difference and decoder on L_gen + L_cls (paper, equations 10 and 11).
+
+use rand::RngExt;
+use tch::{Kind, Tensor};
+
+use super::classifier::labels;
+use super::config::References;
+use super::order;
+use super::prepared::Prepared;
+use super::text::{Row, Sequence};
+use super::trainer::{MicroBatch, Stage};
+use crate::Result;
+use crate::data::Sample;
+use crate::model::{Contrast, Difference, FindingsHead, Llama, Parameters, Resampler, TextLoss};
+
+/// A scan with its sequence.
+pub(super) type Example = (Sample, Sequence);
+
+/// The parts that the stage trains.
+pub(super) struct Parts {
+    /// Features → tokens.
+    pub(super) resampler: Resampler,
+    /// Tokens → prompt.
+    pub(super) difference: Difference,
+    /// The auxiliary head.
+    pub(super) head: FindingsHead,
+    /// The decoder.
+    pub(super) decoder: Llama,
+}
+
+/// Settings of the stage.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Settings {
+    /// What a scan is compared with.
+    pub(super) references: References,
+    /// Weight of L_cls.
+    pub(super) findings_loss_weight: f64,
+    /// Learning rate of the resampler over the others'.
+    pub(super) resampler_rate: f64,
+    /// Whether layers are computed again for the gradient.
+    pub(super) recompute_layers: bool,
+}
+
+/// The stage.
+pub(super) struct GeneratorStage {
+    parameters: Parameters,
+    parts: Parts,
+    prepared: Prepared,
+    train: Vec<Example>,
+    validation: Vec<Example>,
+    settings: Settings,
+}
+
+/// What a forward pass up to the decoder gives.
+struct Prompted {
+    /// X_in and the report's tokens `[b, t, d_llm]`.
+    embeddings: Tensor,
+    loss: TextLoss,
+    /// BCE of the auxiliary head, summed over scans.
+    findings: Tensor,
+}
+
+impl GeneratorStage {
+    /// From parameters, of which those to train require a gradient, and scans with features.
+    pub(super) fn new(
+        parameters: Parameters,
+        parts: Parts,
+        prepared: Prepared,
+        [train, validation]: [Vec<Example>; 2],
+        settings: Settings,
+    ) -> Self {
+        GeneratorStage { parameters, parts, prepared, train, validation, settings }
+    }
+
+    /// The reference of each scan. Those of training are for training and validation alike: test scans never are.
+    fn references<'s>(&'s self, examples: &[&'s Example], seed: u64) -> Vec<&'s Sample> {
+        let any = self.settings.references == References::Any;
+        let pool: Vec<&Sample> = self.train.iter().map(|e| &e.0).filter(|s| any || s.normal).collect();
+        let mut generator = order::generator(seed, 0, 2);
+        let draw = |(sample, _): &&'s Example| {
+            if self.settings.references == References::Itself {
+                return sample;
+            }
+            let drawn = pool[generator.random_range(0..pool.len())];
+            // A normal scan compared with itself would teach that no difference is normal.
+            if drawn.name == sample.name { pool[generator.random_range(0..pool.len())] } else { drawn }
+        };
+        examples.iter().map(draw).collect()
+    }
+
+    fn prompt(&self, examples: &[&Example], seed: u64) -> Result<Prompted> {
+        let device = self.parameters.device();
+        let references = self.references(examples, seed);
+        let samples: Vec<&Sample> = examples.iter().map(|e| &e.0).collect();
+        let b = samples.len() as i64;
+        let both: Vec<&Sample> = samples.iter().copied().chain(references).collect();
+        let tokens = self.parts.resampler.forward(&self.prepared.features(&both)?.to_device(device));
+        let (target, reference) = (tokens.narrow(0, 0, b), tokens.narrow(0, b, b));
+        let contrast = self.parts.difference.forward(&target, &reference);
+        let logits = self.parts.head.forward(&target, &contrast);
+        let findings = crate::model::findings_loss(&logits, &labels(&samples).to_device(device));
+        let sequences: Vec<&Sequence> = examples.iter().map(|e| &e.1).collect();
+        let (embeddings, loss) = splice(&self.parts.decoder, &sequences, &contrast);
+        Ok(Prompted { embeddings, loss, findings })
+    }
+}
+
+/// Rows of X_in and of the reports, padded behind, and where the loss is taken.
+fn splice(decoder: &Llama, sequences: &[&Sequence], contrast: &Contrast) -> (Tensor, TextLoss) {
+    let device = contrast.visual.device();
+    let width = sequences.iter().map(|s| s.rows.len()).max().unwrap_or(0);
+    let (p, n) = (contrast.prefix.size()[1] as usize, contrast.visual.size()[1] as usize);
+    let b = sequences.len();
+    let mut ids: Vec<i64> = vec![0];
+    let mut places = vec![Place::Padding; b * width];
+    let (mut rows, mut targets) = (Vec::new(), Vec::new());
+    for (i, sequence) in sequences.iter().enumerate() {
+        for (t, row) in sequence.rows.iter().enumerate() {
+            places[i * width + t] = match *row {
+                Row::Token(id) => {
+                    ids.push(i64::from(id));
+                    Place::Text(ids.len() - 1)
+                }
+                Row::Prefix(at) => Place::Prefix(i * p + at),
+                Row::Visual(at) => Place::Visual(i * n + at),
+            };
+        }
+        for &(position, token) in &sequence.targets {
+            rows.push((i * width + position) as i64);
+            targets.push(i64::from(token));
+        }
+    }
+    let index: Vec<i64> = places
+        .iter()
+        .map(|place| match *place {
+            Place::Padding => 0,
+            Place::Text(at) => at as i64,
+            Place::Prefix(at) => (ids.len() + at) as i64,
+            Place::Visual(at) => (ids.len() + b * p + at) as i64,
+        })
+        .collect();
+    let to = |values: &[i64]| Tensor::from_slice(values).to_device(device);
+    let text = decoder.embed(&to(&ids)).to_kind(Kind::Float);
+    let all = Tensor::cat(&[text, contrast.prefix.flatten(0, 1), contrast.visual.flatten(0, 1)], 0);
+    let d = all.size()[1];
+    let embeddings = all.index_select(0, &to(&index)).view([b as i64, width as i64, d]);
+    (embeddings, TextLoss { rows: to(&rows), targets: to(&targets) })
+}
+
+#[derive(Clone, Copy)]
+enum Place {
+    Padding,
+    Text(usize),
+    Prefix(usize),
+    Visual(usize),
+}
+
+impl Stage for GeneratorStage {
+    fn name(&self) -> &'static str {
+        "generator"
+    }
+
+    fn samples(&self) -> usize {
+        self.train.len()
+    }
+
+    fn parameters(&mut self) -> &mut Parameters {
+        &mut self.parameters
+    }
+
+    fn rate(&self, parameter: &str) -> f64 {
+        if parameter.starts_with("resampler.") { self.settings.resampler_rate } else { 1.0 }
+    }
+
+    fn micro_batch(&mut self, part: &MicroBatch<'_>) -> Result<Vec<(&'static str, f64)>> {
+        let examples: Vec<&Example> = part.scans.iter().map(|&i| &self.train[i]).collect();
+        // Over all tokens of the whole batch, so that parts and processes do not matter.
+        let tokens: usize = part.whole.iter().map(|&i| self.train[i].1.targets.len()).sum();
+        let (per_token, per_scan) = (1.0 / tokens as f64, self.settings.findings_loss_weight / part.whole.len() as f64);
+        let prompted = self.prompt(&examples, part.seed)?;
+        let (decoder, seed) = (&self.parts.decoder, Some(part.seed as i64));
+        let text = if self.settings.recompute_layers {
+            let (text, gradient) = decoder.backward_recomputing(&prompted.embeddings, &prompted.loss, seed, per_token);
+            let through = (&prompted.embeddings * gradient).sum(Kind::Float);
+            (through + &prompted.findings * per_scan).backward();
+            text
+        } else {
+            let text = decoder.loss(&decoder.states(&prompted.embeddings, seed), &prompted.loss);
+            (&text * per_token + &prompted.findings * per_scan).backward();
+            text
+        };
+        let (text, findings) = (f64::try_from(text)? * per_token, f64::try_from(prompted.findings)?);
+        let findings = findings / part.whole.len() as f64;
+        Ok(vec![("loss", text + self.settings.findings_loss_weight * findings), ("text", text), ("findings", findings)])
+    }
+
+    fn validate(&mut self) -> Result<Vec<(String, f64)>> {
+        let all: Vec<&Example> = self.validation.iter().collect();
+        let (mut text, mut tokens, mut findings) = (0.0, 0, 0.0);
+        for (index, examples) in all.chunks(8).enumerate() {
+            // The same references every time, so that validations can be compared.
+            let prompted = self.prompt(examples, index as u64)?;
+            let decoder = &self.parts.decoder;
+            text += f64::try_from(decoder.loss(&decoder.states(&prompted.embeddings, None), &prompted.loss))?;
+            tokens += examples.iter().map(|e| e.1.targets.len()).sum::<usize>();
+            findings += f64::try_from(prompted.findings)?;
+        }
+        let text = text / tokens as f64;
+        let findings = findings / all.len() as f64;
+        let loss = text + self.settings.findings_loss_weight * findings;
+        Ok(vec![("loss".into(), loss), ("text".into(), text), ("findings".into(), findings)])
+    }
+}

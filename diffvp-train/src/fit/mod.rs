@@ -1,0 +1,31 @@
+//! Training: stages, schedule, checkpoints and metrics.
+//!
+//! A run goes through `encoder` → `classifier` → `warm_up` → `generator`, each a [`trainer::Stage`] with a folder of its
+//! own in the run folder; [`trainer::train`] is the loop of all of them.
+
+mod adamw;
+mod assemble;
+mod checkpoint;
+mod classifier;
+pub mod config;
+pub mod describe;
+mod encoder;
+mod events;
+mod facts;
+mod generator;
+mod metrics;
+mod order;
+pub mod parallel;
+mod prepared;
+pub mod presets;
+mod schedule;
+mod session;
+mod start;
+pub mod tensors;
+mod text;
+mod thresholds;
+mod trainer;
+pub mod verify;
+mod warm_up;
+
+pub use session::{FitRequest, Stages, fit};

@@ -1,0 +1,228 @@
+//! Prepared volumes, organ shares and encoder features on the disk: made once, each file whole or not there.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use diffvp::Scan;
+use diffvp::files::{sha256, write_atomic};
+use diffvp::volume::Preprocessing;
+use diffvp_exporter::ModelConfig;
+use half::f16;
+use indicatif::{ProgressBar, ProgressStyle};
+use rayon::prelude::*;
+use std::io::Write;
+use tch::Tensor;
+
+use crate::data::Sample;
+use crate::synth::ORGAN_CLASSES;
+use crate::{Error, Result};
+
+/// The cache of one way of preparing.
+pub(super) struct Prepared {
+    volumes: PathBuf,
+    organs: PathBuf,
+    features: PathBuf,
+    preprocessing: Preprocessing,
+    /// `[channels, s, h, w]`.
+    shape: [usize; 4],
+    grid: [usize; 3],
+    channels_out: usize,
+}
+
+impl Prepared {
+    /// The cache below a folder.
+    pub(super) fn new(folder: &Path, preprocessing: &Preprocessing, model: &ModelConfig) -> Self {
+        let key = sha256(serde_json::to_string(preprocessing).unwrap_or_default().as_bytes());
+        let volumes = folder.join(format!("volumes-{}", &key[..16]));
+        let grid = model.feature_grid();
+        let [s, h, w] = model.input;
+        Prepared {
+            organs: volumes.join(format!("organs-{}x{}x{}", grid[0], grid[1], grid[2])),
+            features: PathBuf::new(),
+            volumes,
+            preprocessing: preprocessing.clone(),
+            shape: [model.encoder.in_channels, s, h, w],
+            grid,
+            channels_out: model.encoder.out_channels(),
+        }
+    }
+
+    /// Keeps features of an encoder apart from those of others, by the hash of its weights.
+    pub(super) fn with_encoder(mut self, encoder_sha256: &str) -> Self {
+        self.features = self.volumes.join(format!("features-{}", &encoder_sha256[..16]));
+        self
+    }
+
+    /// Prepares the scans that are not prepared yet, in parallel, and with `organs` their organ shares. Gives those that
+    /// are good, and what is wrong with the others.
+    ///
+    /// # Errors
+    /// Where the cache cannot be written.
+    pub(super) fn prepare(&self, samples: Vec<Sample>, organs: bool, show: bool) -> Result<(Vec<Sample>, Vec<Error>)> {
+        for folder in [Some(&self.volumes), organs.then_some(&self.organs)].into_iter().flatten() {
+            std::fs::create_dir_all(folder).map_err(|source| diffvp::Error::Write { path: folder.clone(), source })?;
+        }
+        let (bar, done) = (progress("preparing", samples.len(), show), AtomicUsize::new(0));
+        let results: Vec<Result<()>> = samples
+            .par_iter()
+            .map(|sample| {
+                let result = self.prepare_one(sample, organs);
+                bar.set_position(done.fetch_add(1, Ordering::Relaxed) as u64 + 1);
+                result
+            })
+            .collect();
+        bar.finish();
+        let (mut good, mut bad) = (Vec::new(), Vec::new());
+        for (sample, result) in samples.into_iter().zip(results) {
+            match result {
+                Ok(()) => good.push(sample),
+                Err(error @ Error::Diffvp(diffvp::Error::Write { .. })) => return Err(error),
+                Err(error) => bad.push(error),
+            }
+        }
+        Ok((good, bad))
+    }
+
+    fn prepare_one(&self, sample: &Sample, organs: bool) -> Result<()> {
+        let wrong = |error: diffvp::Error| Error::data(&sample.volume, error.to_string());
+        let volume_file = self.volumes.join(format!("{}.f16", sample.name));
+        let organs_file = self.organs.join(format!("{}.u8", sample.name));
+        let bytes = 2 * self.shape.iter().product::<usize>() as u64;
+        let have = |path: &Path, bytes: u64| path.metadata().is_ok_and(|m| m.len() == bytes);
+        let cells = self.grid.iter().product::<usize>();
+        if have(&volume_file, bytes) && (!organs || have(&organs_file, (cells * ORGAN_CLASSES) as u64)) {
+            return Ok(());
+        }
+        let scan = sample.open()?;
+        let input = self.preprocessing.apply(scan.volume()).map_err(wrong)?;
+        if input.shape != self.shape {
+            let detail = format!("prepared to {:?}, and the model takes {:?}", input.shape, self.shape);
+            return Err(Error::training(format!("preprocessing: {detail}")));
+        }
+        let values: Vec<u8> = input.values.iter().flat_map(|&v| f16::from_f32(v).to_le_bytes()).collect();
+        write_atomic(&volume_file, |out| out.write_all(&values))?;
+        if organs {
+            let path = sample.organs.as_ref().ok_or_else(|| {
+                Error::data(
+                    &sample.volume,
+                    "has no organ mask to train the encoder on: set encoder.weights and 0 epochs",
+                )
+            })?;
+            let mask = Scan::open(path).map_err(|e| Error::data(path, e.to_string()))?;
+            if mask.volume().dims() != scan.volume().dims() {
+                return Err(Error::data(path, "the organ mask has another size than its scan"));
+            }
+            let shares = self.organ_shares(mask.volume(), &input.grid).map_err(|detail| Error::data(path, detail))?;
+            write_atomic(&organs_file, |out| out.write_all(&shares))?;
+        }
+        Ok(())
+    }
+
+    /// Share of each class in each feature cell, of 255, `[classes, s', h', w']`: every voxel of the model input votes for
+    /// the class of the scan voxel nearest to it.
+    fn organ_shares(&self, mask: &diffvp::Volume, map: &diffvp::volume::GridMap) -> Result<Vec<u8>, String> {
+        let ([_, s, h, w], dims, cells) = (self.shape, mask.dims(), self.grid.iter().product::<usize>());
+        let mut votes = vec![0u32; ORGAN_CLASSES * cells];
+        let mut counts = vec![0u32; cells];
+        for i in 0..s {
+            for j in 0..h {
+                for k in 0..w {
+                    let at = map.to_scan([i as f64, j as f64, k as f64]);
+                    let index: [usize; 3] = std::array::from_fn(|a| (at[a].round().max(0.0) as usize).min(dims[a] - 1));
+                    let class = mask.voxels_hu()[(index[2] * dims[1] + index[1]) * dims[0] + index[0]];
+                    if class < 0.0 || class.fract() != 0.0 || class >= ORGAN_CLASSES as f32 {
+                        return Err(format!("{class} is no class of an organ mask"));
+                    }
+                    let cell = |at: usize, size: usize, axis: usize| at * self.grid[axis] / size;
+                    let cell = (cell(i, s, 0) * self.grid[1] + cell(j, h, 1)) * self.grid[2] + cell(k, w, 2);
+                    votes[class as usize * cells + cell] += 1;
+                    counts[cell] += 1;
+                }
+            }
+        }
+        Ok(votes
+            .iter()
+            .enumerate()
+            .map(|(i, &v)| ((v * 255 + counts[i % cells] / 2) / counts[i % cells].max(1)) as u8)
+            .collect())
+    }
+
+    /// Prepared volumes `[b, channels, s, h, w]`.
+    ///
+    /// # Errors
+    /// Where a file of the cache is missing or damaged.
+    pub(super) fn volumes(&self, samples: &[&Sample]) -> Result<Tensor> {
+        let paths = samples.iter().map(|s| self.volumes.join(format!("{}.f16", s.name)));
+        stack(paths, &self.shape.map(|n| n as i64), tch::Kind::Half)
+    }
+
+    /// Organ shares `[b, classes, s', h', w']`, from 0 to 1.
+    ///
+    /// # Errors
+    /// As [`Prepared::volumes`].
+    pub(super) fn organs(&self, samples: &[&Sample]) -> Result<Tensor> {
+        let [s, h, w] = self.grid.map(|n| n as i64);
+        let paths = samples.iter().map(|s| self.organs.join(format!("{}.u8", s.name)));
+        Ok(stack(paths, &[ORGAN_CLASSES as i64, s, h, w], tch::Kind::Uint8)? / 255.0)
+    }
+
+    /// Encoder features `[b, v, c]`.
+    ///
+    /// # Errors
+    /// As [`Prepared::volumes`].
+    pub(super) fn features(&self, samples: &[&Sample]) -> Result<Tensor> {
+        let shape = [self.grid.iter().product::<usize>() as i64, self.channels_out as i64];
+        let paths = samples.iter().map(|s| self.features.join(format!("{}.f16", s.name)));
+        stack(paths, &shape, tch::Kind::Half)
+    }
+
+    /// Makes the features that are not there yet with `encode`: volumes `[b, …]` → features `[b, v, c]`.
+    ///
+    /// # Errors
+    /// Those of reading, encoding and writing.
+    pub(super) fn make_features(
+        &self,
+        samples: &[Sample],
+        show: bool,
+        encode: impl Fn(&Tensor) -> Tensor,
+    ) -> Result<()> {
+        std::fs::create_dir_all(&self.features)
+            .map_err(|source| diffvp::Error::Write { path: self.features.clone(), source })?;
+        let file = |sample: &Sample| self.features.join(format!("{}.f16", sample.name));
+        let missing: Vec<&Sample> = samples.iter().filter(|s| !file(s).exists()).collect();
+        let bar = progress("encoding", missing.len(), show);
+        for batch in missing.chunks(8) {
+            let features = encode(&self.volumes(batch)?).to_kind(tch::Kind::Half).to_device(tch::Device::Cpu);
+            for (i, sample) in batch.iter().enumerate() {
+                let one = features.get(i as i64).contiguous();
+                let mut bytes = vec![0u8; 2 * one.numel()];
+                one.f_copy_data_u8(&mut bytes, one.numel())?;
+                write_atomic(file(sample), |out| out.write_all(&bytes))?;
+            }
+            bar.inc(batch.len() as u64);
+        }
+        bar.finish();
+        Ok(())
+    }
+}
+
+fn stack(paths: impl Iterator<Item = PathBuf>, shape: &[i64], kind: tch::Kind) -> Result<Tensor> {
+    let mut tensors = Vec::new();
+    for path in paths {
+        let bytes = std::fs::read(&path).map_err(|e| Error::data(&path, format!("cache: {e}")))?;
+        let expected = shape.iter().product::<i64>() as usize * kind.elt_size_in_bytes();
+        if bytes.len() != expected {
+            return Err(Error::data(&path, "the cache is damaged: remove this file and start again"));
+        }
+        tensors.push(Tensor::f_from_data_size(&bytes, shape, kind)?.to_kind(tch::Kind::Float));
+    }
+    Ok(Tensor::stack(&tensors, 0))
+}
+
+fn progress(what: &str, count: usize, show: bool) -> ProgressBar {
+    let bar = if show { ProgressBar::new(count as u64) } else { ProgressBar::hidden() };
+    let style = ProgressStyle::with_template("{prefix} {bar:30} {pos}/{len} left {eta}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.set_prefix(what.to_string());
+    bar
+}

@@ -1,0 +1,203 @@
+//! Reports as token sequences, in the form in which the library decodes them.
+
+use diffvp::package::manifest::{FindingsText, Generation, PromptSegment, ReportForm, SectionSpec};
+use tokenizers::Tokenizer;
+
+use crate::data::Sample;
+use crate::{Error, Result};
+
+/// Where an input row of the decoder comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Row {
+    /// Embedding of a token.
+    Token(u32),
+    /// A row of Δ_prompt.
+    Prefix(usize),
+    /// A row of I·W.
+    Visual(usize),
+}
+
+/// One scan's sequence.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Sequence {
+    /// Rows of X_in, then of the report.
+    pub(super) rows: Vec<Row>,
+    /// Position of a row, and the token that should follow it.
+    pub(super) targets: Vec<(usize, u32)>,
+}
+
+/// Texts and tokenizer of a model.
+pub(super) struct Texts {
+    tokenizer: Tokenizer,
+    end: u32,
+    prompt: Vec<PromptSegment>,
+    findings_text: FindingsText,
+    findings: Vec<String>,
+    sections: Vec<SectionSpec>,
+    generation: Generation,
+    prefix_tokens: usize,
+    visual_tokens: usize,
+}
+
+/// What [`Texts::new`] takes from a description and a config.
+pub(super) struct TextParts {
+    /// `tokenizer.json`.
+    pub(super) tokenizer_json: String,
+    /// Ends a section or a report.
+    pub(super) end_token: String,
+    /// Segments of X_in.
+    pub(super) prompt: Vec<PromptSegment>,
+    /// How findings become text.
+    pub(super) findings_text: FindingsText,
+    /// Names of the findings.
+    pub(super) findings: Vec<String>,
+    /// Sections in their order.
+    pub(super) sections: Vec<SectionSpec>,
+    /// How reports are decoded.
+    pub(super) generation: Generation,
+    /// Rows of Δ_prompt and of I·W.
+    pub(super) rows: [usize; 2],
+}
+
+impl Texts {
+    /// # Errors
+    /// [`Error::Training`] where the tokenizer cannot be read or lacks a token.
+    pub(super) fn new(parts: TextParts) -> Result<Self> {
+        let failed = |e: tokenizers::Error| Error::training(format!("tokenizer: {e}"));
+        let mut tokenizer = Tokenizer::from_bytes(parts.tokenizer_json.as_bytes()).map_err(failed)?;
+        tokenizer.with_truncation(None).map_err(failed)?;
+        tokenizer.with_padding(None);
+        let missing = || Error::training(format!("tokenizer: it has no token {:?}", parts.end_token));
+        Ok(Texts {
+            end: tokenizer.token_to_id(&parts.end_token).ok_or_else(missing)?,
+            tokenizer,
+            prompt: parts.prompt,
+            findings_text: parts.findings_text,
+            findings: parts.findings,
+            sections: parts.sections,
+            generation: parts.generation,
+            prefix_tokens: parts.rows[0],
+            visual_tokens: parts.rows[1],
+        })
+    }
+
+    fn encode(&self, text: &str) -> Result<Vec<u32>> {
+        let encoding = self.tokenizer.encode(text, false).map_err(|e| Error::training(format!("tokenizer: {e}")))?;
+        Ok(encoding.get_ids().to_vec())
+    }
+
+    /// The sequence of a scan whose classifier found `present`.
+    ///
+    /// In guided sections a heading is forced, the section follows, and the end token is asked for behind it; it is never an
+    /// input, as in decoding. A region without a sentence is an empty section.
+    ///
+    /// # Errors
+    /// [`Error::Training`] where a text cannot be tokenised.
+    pub(super) fn sequence(&self, sample: &Sample, present: &[bool]) -> Result<Sequence> {
+        let mut rows = Vec::new();
+        for segment in &self.prompt {
+            match segment {
+                PromptSegment::Difference => rows.extend((0..self.prefix_tokens).map(Row::Prefix)),
+                PromptSegment::Visual => rows.extend((0..self.visual_tokens).map(Row::Visual)),
+                PromptSegment::Findings => {
+                    rows.extend(self.encode(&self.findings_words(present))?.into_iter().map(Row::Token))
+                }
+                PromptSegment::Text { text } => rows.extend(self.encode(text)?.into_iter().map(Row::Token)),
+                PromptSegment::Token { token } => {
+                    let missing = || Error::training(format!("tokenizer: the prompt needs {token:?}, which it lacks"));
+                    rows.push(Row::Token(self.tokenizer.token_to_id(token).ok_or_else(missing)?));
+                }
+                other => return Err(Error::training(format!("no training for the prompt segment {other:?}"))),
+            }
+        }
+        let mut sequence = Sequence { rows, targets: Vec::new() };
+        match &self.generation.form {
+            ReportForm::GuidedSections { before_heading, after_heading, .. } => {
+                for (index, section) in self.sections.iter().enumerate() {
+                    let before = if index == 0 { "" } else { before_heading.as_str() };
+                    let heading = self.encode(&format!("{before}{}{after_heading}", section.heading))?;
+                    sequence.rows.extend(heading.into_iter().map(Row::Token));
+                    let text = text_of(sample, &section.region).map(|t| format!(" {t}")).unwrap_or_default();
+                    sequence.push(&self.encode(&text)?, self.end);
+                }
+            }
+            ReportForm::Free => {
+                let parts = self
+                    .sections
+                    .iter()
+                    .filter_map(|s| Some(format!("{}: {}", s.heading, text_of(sample, &s.region)?)));
+                sequence.push(&self.encode(&parts.collect::<Vec<_>>().join(" "))?, self.end);
+            }
+            other => return Err(Error::training(format!("no training for the report form {other:?}"))),
+        }
+        Ok(sequence)
+    }
+
+    /// The findings text E.
+    fn findings_words(&self, present: &[bool]) -> String {
+        let names = self.findings.iter().zip(present).filter(|(_, p)| **p).map(|(name, _)| name.as_str());
+        let names: Vec<&str> = names.collect();
+        let text = &self.findings_text;
+        if names.is_empty() {
+            return text.none.clone();
+        }
+        format!("{}{}{}", text.prefix, names.join(&text.separator), text.suffix)
+    }
+
+    /// Tokens that a section may have when it is decoded, where it has a limit.
+    pub(super) fn section_limit(&self) -> Option<usize> {
+        match &self.generation.form {
+            ReportForm::GuidedSections { max_section_tokens, .. } => Some(*max_section_tokens),
+            _ => None,
+        }
+    }
+}
+
+impl Sequence {
+    /// Tokens to be written, and the end behind them.
+    fn push(&mut self, tokens: &[u32], end: u32) {
+        for &token in tokens {
+            self.targets.push((self.rows.len() - 1, token));
+            self.rows.push(Row::Token(token));
+        }
+        self.targets.push((self.rows.len() - 1, end));
+    }
+
+    /// Tokens of the longest stretch between two ends.
+    pub(super) fn longest_section(&self, end: u32) -> usize {
+        self.targets.split(|(_, token)| *token == end).map(<[_]>::len).max().unwrap_or(0)
+    }
+}
+
+impl Texts {
+    /// Id of the end token.
+    pub(super) fn end(&self) -> u32 {
+        self.end
+    }
+}
+
+fn text_of<'s>(sample: &'s Sample, region: &str) -> Option<&'s str> {
+    sample.regions.iter().find(|(r, _)| r == region).map(|(_, text)| text.as_str()).filter(|text| !text.is_empty())
+}
+
+/// All that a tokenizer for these reports should know well: headings with sentences, and the fixed texts of the prompt.
+pub(super) fn training_texts(
+    samples: &[Sample],
+    sections: &[SectionSpec],
+    findings: &[String],
+    fixed: &[String],
+) -> Vec<String> {
+    let mut texts = Vec::new();
+    for sample in samples {
+        for section in sections {
+            let text = text_of(sample, &section.region).map(|t| format!(" {t}")).unwrap_or_default();
+            texts.push(format!(" {}:{text}", section.heading));
+        }
+    }
+    // Fixed texts and names stand in every prompt: they are worth tokens of their own.
+    let often = samples.len().clamp(2, 200);
+    for text in fixed.iter().cloned().chain(findings.iter().flat_map(|f| [format!(" {f},"), format!(" {f}.")])) {
+        texts.extend(std::iter::repeat_n(text, often));
+    }
+    texts
+}
