@@ -38,6 +38,7 @@ struct Table {
     stop_forward: Vec<String>,
     stop_back: Vec<String>,
     existence: Vec<String>,
+    aside: Vec<String>,
 }
 
 /// The compiled cues.
@@ -54,6 +55,7 @@ pub(super) struct Context {
     stop_forward: Regex,
     stop_back: Regex,
     existence: Regex,
+    aside: Regex,
 }
 
 impl Context {
@@ -72,6 +74,7 @@ impl Context {
             stop_forward: any(&[table.stop.clone(), table.stop_forward].concat())?,
             stop_back: any(&[table.stop, table.stop_back].concat())?,
             existence: any(&table.existence)?,
+            aside: Regex::new(&format!(r"\([^()]*\)|{}", any(&table.aside)?)).map_err(|e| PhraseError(e.to_string()))?,
         })
     }
 
@@ -93,11 +96,13 @@ impl Context {
     pub(super) fn read(&self, clause: &str) -> Cues {
         let spans = |regex: &Regex| regex.find_iter(clause).map(|m| (m.start(), m.end())).collect::<Vec<_>>();
         let masks = spans(&self.no_negation);
-        let unmasked = |regex: &Regex| {
+        let outside = |regex: &Regex, masks: &[Span]| {
             let mut found = spans(regex);
             found.retain(|(start, end)| !masks.iter().any(|(s, e)| s <= start && end <= e));
             found
         };
+        let unmasked = |regex: &Regex| outside(regex, &masks);
+        let asides = spans(&self.aside);
         let questions = clause.match_indices('?').map(|(at, _)| (at, at + 1));
         let mut doubt_after: Vec<Span> = spans(&self.doubt_after).into_iter().chain(questions).collect();
         doubt_after.sort_unstable();
@@ -108,8 +113,8 @@ impl Context {
             hypothesis_after: spans(&self.hypothesis_after),
             doubt_before: spans(&self.doubt_before),
             doubt_after,
-            stop_forward: spans(&self.stop_forward),
-            stop_back: spans(&self.stop_back),
+            stop_forward: outside(&self.stop_forward, &asides),
+            stop_back: outside(&self.stop_back, &asides),
             existence: spans(&self.existence),
             joints: clause.match_indices(',').chain(clause.match_indices(" and ")).map(|(at, _)| at).collect(),
         }
@@ -167,6 +172,11 @@ impl Cues {
     }
 
     fn negated_after(&self, start: usize, end: usize) -> bool {
+        // A cue may stand inside a long mention: "effusion was not seen in the pleural space".
+        let inside = |cues: &[Span]| cues.iter().any(|cue| cue.0 >= start && cue.1 <= end);
+        if inside(&self.negation_after) || inside(&self.negation_before) {
+            return true;
+        }
         let Some(cue) = self.reaches_back(&self.negation_after, end) else {
             return false;
         };
