@@ -46,6 +46,11 @@ pub(super) fn sentences(report: &str) -> Vec<Sentence> {
             '[' | '{' => out.mark('('),
             ']' | '}' => out.mark(')'),
             '\'' | '’' | '´' | '`' => {}
+            '×' => {
+                out.space();
+                out.push('x');
+                out.space();
+            }
             c if c.is_whitespace() => out.space(),
             c => out.letter(c),
         }
@@ -56,7 +61,7 @@ pub(super) fn sentences(report: &str) -> Vec<Sentence> {
 }
 
 /// Abbreviations whose point ends no sentence.
-const ABBREVIATIONS: [&str; 8] = ["e.g", "e", "i.e", "i", "approx", "vs", "dr", "cf"];
+const ABBREVIATIONS: [&str; 8] = ["e", "eg", "i", "ie", "approx", "vs", "dr", "cf"];
 
 #[derive(Default)]
 struct Splitter {
@@ -160,7 +165,6 @@ fn fold(c: char) -> &'static str {
         'œ' => "oe",
         'ﬁ' => "fi",
         'ﬂ' => "fl",
-        '×' => " x ",
         _ => "",
     }
 }
@@ -182,7 +186,7 @@ mod tests {
         assert_eq!(words("Effusion\nNodule"), ["effusion", "nodule"]);
         assert_eq!(words("no\n\neffusion"), ["no", "effusion"]);
         assert_eq!(words("• Cyst? Mass (tumour? node?) seen"), ["cyst ?", "mass ( tumour ? node ? ) seen"]);
-        assert_eq!(words("Ground-glass, e.g. at the apex"), ["ground glass , e.g at the apex"]);
+        assert_eq!(words("Ground-glass, e.g. at the apex"), ["ground glass , eg at the apex"]);
         assert_eq!(words("Œdème d’origine"), ["oedeme dorigine"]);
         assert_eq!(words("…  \u{fffd}"), [""; 0]);
     }
