@@ -74,7 +74,8 @@ impl Context {
             stop_forward: any(&[table.stop.clone(), table.stop_forward].concat())?,
             stop_back: any(&[table.stop, table.stop_back].concat())?,
             existence: any(&table.existence)?,
-            aside: Regex::new(&format!(r"\([^()]*\)|{}", any(&table.aside)?)).map_err(|e| PhraseError(e.to_string()))?,
+            aside: Regex::new(&format!(r"\([^()]*\)|{}", any(&table.aside)?))
+                .map_err(|e| PhraseError(e.to_string()))?,
         })
     }
 
@@ -147,7 +148,8 @@ impl Cues {
             || self.reaches_back(&self.hypothesis_after, end).is_some()
         {
             Status::Hypothetical
-        } else if self.reaches_forward(&self.doubt_before, start, end) || self.reaches_back(&self.doubt_after, end).is_some()
+        } else if self.reaches_forward(&self.doubt_before, start, end)
+            || self.reaches_back(&self.doubt_after, end).is_some()
         {
             Status::Doubtful
         } else {
@@ -182,9 +184,10 @@ impl Cues {
         };
         // "There are nodules, effusion was not observed": the verb at the end has a subject of its own, which begins
         // at the last comma or "and".
-        let affirmed = self.existence.iter().any(|e| {
-            e.1 <= start && !self.stop_back.iter().any(|stop| stop.0 >= e.1 && stop.1 <= start)
-        });
+        let affirmed = self
+            .existence
+            .iter()
+            .any(|e| e.1 <= start && !self.stop_back.iter().any(|stop| stop.0 >= e.1 && stop.1 <= start));
         let subject = self.joints.iter().copied().filter(|&joint| joint < cue.0).max().unwrap_or(0);
         !(affirmed && end <= subject)
     }

@@ -119,7 +119,9 @@ impl RegionTables {
         }
         // "Lungs and pleura" is the heading of two regions.
         let parts = || words.split(" and ").flat_map(|w| w.split(" , ")).flat_map(|w| w.split(" & "));
-        let one = |words: &str| (0..self.names.len()).filter(|&i| self.headings[i].is_match(words)).fold(0, |r, i| r | 1 << i);
+        let one = |words: &str| {
+            (0..self.names.len()).filter(|&i| self.headings[i].is_match(words)).fold(0, |r, i| r | 1 << i)
+        };
         let whole: Regions = one(words);
         let regions: Regions = if whole != 0 { whole } else { parts().map(one).fold(0, |a, b| a | b) };
         if regions == 0 || whole == 0 && !parts().all(|part| one(part) != 0) {
@@ -154,7 +156,9 @@ mod tests {
 
     #[test]
     fn headings_of_every_form_are_taken_off() {
-        for report in ["The region 5 is lung: A nodule.", "Lung: A nodule.", "LUNGS\nA nodule", "Findings: Lungs: A nodule"] {
+        for report in
+            ["The region 5 is lung: A nodule.", "Lung: A nodule.", "LUNGS\nA nodule", "Findings: Lungs: A nodule"]
+        {
             assert_eq!(follow(report), [("a nodule".to_owned(), vec!["lung".to_owned()])], "{report}");
         }
         assert_eq!(follow("Lungs and pleura: clear")[0].1, ["lung", "pleura"]);
@@ -163,12 +167,20 @@ mod tests {
 
     #[test]
     fn a_sentence_without_a_region_stays_where_the_text_is() {
-        let found = follow("A nodule in the thyroid. It is stable. In the right lung a cyst. A second one. Impression: A third.");
-        assert_eq!(found.iter().map(|(_, r)| r.join(" ")).collect::<Vec<_>>(), ["thyroid", "thyroid", "lung", "lung", ""]);
+        let found = follow(
+            "A nodule in the thyroid. It is stable. In the right lung a cyst. A second one. Impression: A third.",
+        );
+        assert_eq!(
+            found.iter().map(|(_, r)| r.join(" ")).collect::<Vec<_>>(),
+            ["thyroid", "thyroid", "lung", "lung", ""]
+        );
     }
 
     #[test]
     fn sections_that_state_nothing_are_left_out() {
-        assert_eq!(follow("Indication: effusion? Cough.\nFindings: none seen. Technique: catheter"), [("none seen".to_owned(), vec![])]);
+        assert_eq!(
+            follow("Indication: effusion? Cough.\nFindings: none seen. Technique: catheter"),
+            [("none seen".to_owned(), vec![])]
+        );
     }
 }

@@ -39,9 +39,6 @@ struct MentionTable {
     /// What a doubtful mention counts as.
     #[serde(default)]
     doubt: Doubt,
-    /// The phrase itself is the statement ("heart is larger than normal"): cues around it do not matter.
-    #[serde(default)]
-    statement: bool,
 }
 
 /// What "perhaps" counts as.
@@ -68,6 +65,7 @@ pub(super) struct Rule {
     pub(super) finding: String,
     pub(super) mentions: Vec<Mention>,
     /// Texts that have the finding, and texts that have not.
+    #[cfg(test)]
     pub(super) examples: (Vec<String>, Vec<String>),
 }
 
@@ -82,15 +80,23 @@ pub(super) struct Mention {
     regions: Regions,
     not_regions: Regions,
     doubt: Doubt,
-    statement: bool,
 }
 
 impl Rule {
     pub(super) fn parse(toml: &str, regions: &RegionTables) -> Result<Rule, PhraseError> {
         let table: Table = toml::from_str(toml).map_err(|e| PhraseError(e.to_string()))?;
         let named = |e: PhraseError| PhraseError(format!("rules of {:?}: {}", table.finding, e.0));
-        let mentions = table.mention.iter().map(|m| Mention::compile(m, regions)).collect::<Result<_, _>>().map_err(named)?;
-        Ok(Rule { finding: table.finding, mentions, examples: (table.examples.present, table.examples.absent) })
+        let mentions =
+            table.mention.iter().map(|m| Mention::compile(m, regions)).collect::<Result<_, _>>().map_err(&named)?;
+        if table.examples.present.is_empty() || table.examples.absent.is_empty() {
+            return Err(named(PhraseError("it has no examples of both kinds".into())));
+        }
+        Ok(Rule {
+            mentions,
+            #[cfg(test)]
+            examples: (table.examples.present, table.examples.absent),
+            finding: table.finding,
+        })
     }
 }
 
@@ -108,7 +114,6 @@ impl Mention {
             regions: bits(&table.regions)?,
             not_regions: bits(&table.not_regions)?,
             doubt: table.doubt,
-            statement: table.statement,
         })
     }
 
@@ -136,11 +141,10 @@ impl Mention {
 
     /// Whether a mention of that status makes the finding present.
     pub(super) fn counts(&self, status: Status) -> bool {
-        self.statement
-            || match status {
-                Status::Present => true,
-                Status::Doubtful => self.doubt == Doubt::Present,
-                Status::Absent | Status::Hypothetical => false,
-            }
+        match status {
+            Status::Present => true,
+            Status::Doubtful => self.doubt == Doubt::Present,
+            Status::Absent | Status::Hypothetical => false,
+        }
     }
 }

@@ -30,7 +30,13 @@ fn whole_reports_of_several_styles() {
              Coronary artery calcifications are noted. Lungs: Bibasilar atelectasis. No focal consolidation or pneumothorax. \
              Pleura: Trace bilateral pleural effusions. Lymph nodes: No mediastinal or hilar adenopathy.\n\
              IMPRESSION: 1. Small bilateral effusions with adjacent atelectasis. 2. Cardiomegaly.",
-            &["Medical material", "Cardiomegaly", "Coronary artery wall calcification", "Atelectasis", "Pleural effusion"],
+            &[
+                "Medical material",
+                "Cardiomegaly",
+                "Coronary artery wall calcification",
+                "Atelectasis",
+                "Pleural effusion",
+            ],
         ),
         (
             "INDICATION: Nodule follow-up, known emphysema.\nTECHNIQUE: Helical CT without contrast material.\nCOMPARISON: None.\n\
@@ -100,7 +106,16 @@ fn nothing_is_found_in_nothing() {
 #[test]
 fn enormous_reports_take_time_in_proportion() {
     let labeller = RuleLabeller::get();
-    for piece in ["no nodule and effusion is seen in the lung , ", "Lung: ", "a", "(", "nodule ", "? ", "effusion.\n", "lymph node is not which "] {
+    for piece in [
+        "no nodule and effusion is seen in the lung , ",
+        "Lung: ",
+        "a",
+        "(",
+        "nodule ",
+        "? ",
+        "effusion.\n",
+        "lymph node is not which ",
+    ] {
         let text = piece.repeat(1_000_000 / piece.len());
         let start = std::time::Instant::now();
         labeller.label(&text);

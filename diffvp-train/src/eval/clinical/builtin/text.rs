@@ -37,7 +37,9 @@ pub(super) fn sentences(report: &str) -> Vec<Sentence> {
             }
             '\n' | '\r' => {
                 let mut breaks = 1;
-                while characters.next_if(|c| c.is_whitespace()).inspect(|c| breaks += usize::from(*c == '\n')).is_some() {}
+                while characters.next_if(|c| c.is_whitespace()).inspect(|c| breaks += usize::from(*c == '\n')).is_some()
+                {
+                }
                 // A wrapped line goes on in lower case; anything else begins anew.
                 let goes_on = breaks == 1 && characters.peek().is_some_and(|c| c.is_lowercase());
                 if goes_on { out.space() } else { out.end(true) }
@@ -126,7 +128,9 @@ impl Splitter {
     fn alphanumeric(&mut self, c: char) {
         match self.last() {
             Some(before) if before.is_ascii_digit() && c.is_ascii_alphabetic() => self.words.push(' '),
-            Some(b'x') if c.is_ascii_digit() && (self.words.len() < 2 || self.words.ends_with(" x")) => self.words.push(' '),
+            Some(b'x') if c.is_ascii_digit() && (self.words.len() < 2 || self.words.ends_with(" x")) => {
+                self.words.push(' ')
+            }
             _ => {}
         }
         self.words.push(c);

@@ -1,0 +1,85 @@
+//! The built-in labeller on text it was not written on: real reports with labels set by people, and reports of phantoms.
+
+use diffvp_train::eval::clinical::builtin::RuleLabeller;
+use diffvp_train::eval::clinical::{Labels, Scores};
+use diffvp_train::labels::FINDINGS;
+use diffvp_train::synth::{PhantomOptions, RegionText, report, truth};
+use sha2::{Digest, Sha256};
+
+/// Whether a report belongs to the half that rules may be developed on.
+fn development(id: &str) -> bool {
+    Sha256::digest(id.as_bytes())[0] < 128
+}
+
+fn print(scores: &Scores) {
+    for (finding, counts) in FINDINGS.iter().zip(scores.labels()) {
+        println!("{finding:<36} F1 {:.3} of {}", counts.prf().f1, counts.support());
+    }
+    println!(
+        "micro F1 {:.4}, macro F1 {:.4}, {} reports",
+        scores.micro().f1,
+        scores.macro_average().f1,
+        scores.reports()
+    );
+}
+
+#[test]
+fn reports_that_the_rules_were_not_written_on() {
+    let Some(data) = diffvp_tests::shared_data() else { return };
+    let path = data.join("reports/ctclip_train.csv");
+    if !path.is_file() {
+        eprintln!("skipped: no labelled reports at {}", path.display());
+        return;
+    }
+    let mut scores = Scores::default();
+    let mut reader = csv::Reader::from_path(path).expect("the labelled reports");
+    let header = reader.headers().expect("a header").clone();
+    let column = |name: &str| header.iter().position(|h| h == name).expect(name);
+    let (id, text, columns) = (column("AccessionNo"), column("report_text"), FINDINGS.map(column));
+    for row in reader.records().map(|row| row.expect("a row")) {
+        if !development(&row[id]) {
+            let expected: Labels = columns.map(|c| &row[c] == "1");
+            scores.add(&expected, &RuleLabeller::get().label(&row[text]));
+        }
+    }
+    print(&scores);
+    assert!(scores.reports() > 300, "the held-out half");
+    assert!(scores.micro().f1 >= 0.90, "micro F1 {}", scores.micro().f1);
+    assert!(scores.macro_average().f1 >= 0.85, "macro F1 {}", scores.macro_average().f1);
+}
+
+/// The demo model is judged with the labeller, so it must read the sentences that the model learns from, in every form
+/// that they come in.
+#[test]
+fn reports_of_phantoms() {
+    let forms: [fn(&[RegionText]) -> String; 3] = [
+        |regions| regions.iter().map(|r| format!("{}\n", r.text)).collect(),
+        |regions| {
+            let heading = |name: &str| name[..1].to_uppercase() + &name[1..];
+            regions.iter().map(|r| format!("{}: {} ", heading(r.region), r.text)).collect()
+        },
+        |regions| {
+            regions.iter().enumerate().map(|(i, r)| format!("The region {i} is {}: {} ", r.region, r.text)).collect()
+        },
+    ];
+    for (number, form) in forms.iter().enumerate() {
+        let mut scores = Scores::default();
+        let mut shown = 0;
+        for index in 0..2000 {
+            let truth = truth(77, index, &PhantomOptions::default()).expect("a phantom");
+            let text = form(&report(&truth));
+            let expected: Labels = truth.labels().map(|label| label == 1);
+            let found = RuleLabeller::get().label(&text);
+            if found != expected && shown < 5 {
+                shown += 1;
+                let wrong = FINDINGS.iter().enumerate().filter(|(i, _)| found[*i] != expected[*i]);
+                let wrong: Vec<_> = wrong.map(|(i, f)| format!("{f} ({})", expected[i])).collect();
+                println!("form {number}, {wrong:?}: {text}");
+            }
+            scores.add(&expected, &found);
+        }
+        print(&scores);
+        assert!(scores.micro().f1 >= 0.98, "form {number}: micro F1 {}", scores.micro().f1);
+        assert!(scores.labels().iter().all(|counts| counts.prf().f1 >= 0.98), "form {number}");
+    }
+}
