@@ -104,16 +104,19 @@ impl Context {
         };
         let unmasked = |regex: &Regex| outside(regex, &masks);
         let asides = spans(&self.aside);
-        let questions = clause.match_indices('?').map(|(at, _)| (at, at + 1));
-        let mut doubt_after: Vec<Span> = spans(&self.doubt_after).into_iter().chain(questions).collect();
-        doubt_after.sort_unstable();
+        // A mark in brackets doubts what stands in them, not what stands before.
+        let questions = clause.match_indices('?').map(|(at, _)| {
+            let open = clause[..at].rfind('(').filter(|open| !clause[*open..at].contains(')'));
+            (open.unwrap_or(0), at)
+        });
         Cues {
             negation_before: unmasked(&self.negation_before),
             negation_after: unmasked(&self.negation_after),
             hypothesis_before: spans(&self.hypothesis_before),
             hypothesis_after: spans(&self.hypothesis_after),
             doubt_before: spans(&self.doubt_before),
-            doubt_after,
+            doubt_after: spans(&self.doubt_after),
+            questions: questions.collect(),
             stop_forward: outside(&self.stop_forward, &asides),
             stop_back: outside(&self.stop_back, &asides),
             existence: spans(&self.existence),
@@ -133,6 +136,8 @@ pub(super) struct Cues {
     hypothesis_after: Vec<Span>,
     doubt_before: Vec<Span>,
     doubt_after: Vec<Span>,
+    /// Question marks: from where they reach, and where they are.
+    questions: Vec<Span>,
     stop_forward: Vec<Span>,
     stop_back: Vec<Span>,
     existence: Vec<Span>,
@@ -150,11 +155,17 @@ impl Cues {
             Status::Hypothetical
         } else if self.reaches_forward(&self.doubt_before, start, end)
             || self.reaches_back(&self.doubt_after, end).is_some()
+            || self.questioned(start, end)
         {
             Status::Doubtful
         } else {
             Status::Present
         }
+    }
+
+    fn questioned(&self, start: usize, end: usize) -> bool {
+        let stopped = |at: usize| self.stop_back.iter().any(|stop| stop.0 >= end && stop.0 < at);
+        self.questions.iter().any(|&(open, at)| open <= start && end <= at && !stopped(at))
     }
 
     /// Whether the last cue before the mention reaches it. A cue that is the mention's own word ("nonspecific")
