@@ -65,7 +65,7 @@ fn reports_of_phantoms() {
     for (number, form) in forms.iter().enumerate() {
         let mut scores = Scores::default();
         let mut shown = 0;
-        for index in 0..2000 {
+        for index in 0..700 {
             let truth = truth(77, index, &PhantomOptions::default()).expect("a phantom");
             let text = form(&report(&truth));
             let expected: Labels = truth.labels().map(|label| label == 1);

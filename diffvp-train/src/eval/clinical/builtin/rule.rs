@@ -30,7 +30,7 @@ struct MentionTable {
     /// The clause must hold none of these.
     #[serde(default)]
     without: Vec<String>,
-    /// The sentence must speak of one of these regions.
+    /// The sentence must speak of one of these regions, or of none.
     #[serde(default)]
     regions: Vec<String>,
     /// The sentence must not speak of only these regions.
@@ -119,7 +119,7 @@ impl Mention {
 
     /// Whether this way of naming can apply in a clause of a sentence.
     pub(super) fn applies(&self, sentence: &str, clause: &str, regions: Regions) -> bool {
-        (self.regions == 0 || regions & self.regions != 0)
+        (self.regions == 0 || regions == 0 || regions & self.regions != 0)
             && (self.not_regions == 0 || regions == 0 || regions & !self.not_regions != 0)
             && self.with.as_ref().is_none_or(|with| with.is_match(sentence))
             && self.without.as_ref().is_none_or(|without| !without.is_match(clause))
