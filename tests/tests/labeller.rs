@@ -1,5 +1,7 @@
 //! The built-in labeller on text it was not written on: real reports with labels set by people, and reports of phantoms.
 
+use std::path::Path;
+
 use diffvp_train::eval::clinical::builtin::RuleLabeller;
 use diffvp_train::eval::clinical::{Labels, Scores};
 use diffvp_train::labels::FINDINGS;
@@ -46,6 +48,25 @@ fn reports_that_the_rules_were_not_written_on() {
     assert!(scores.reports() > 300, "the held-out half");
     assert!(scores.micro().f1 >= 0.90, "micro F1 {}", scores.micro().f1);
     assert!(scores.macro_average().f1 >= 0.85, "macro F1 {}", scores.macro_average().f1);
+}
+
+/// `docs/labeller.md` says what each finding accepts and refuses; each sentence that it quotes is read so.
+#[test]
+fn the_document_tells_the_truth() {
+    let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/labeller.md");
+    let document = std::fs::read_to_string(document).expect("docs/labeller.md");
+    let mut wrong = Vec::new();
+    for (index, finding) in FINDINGS.iter().enumerate() {
+        let row = document.lines().find(|line| line.starts_with(&format!("| {finding} |")));
+        let cells: Vec<&str> = row.unwrap_or_else(|| panic!("no row of {finding}")).split('|').map(str::trim).collect();
+        for (cell, expected) in [(cells[2], true), (cells[3], false)] {
+            let quoted: Vec<&str> = cell.split('"').skip(1).step_by(2).collect();
+            assert!(!quoted.is_empty(), "{finding}: an example of each kind");
+            let read = |text: &&str| RuleLabeller::get().label(text)[index] != expected;
+            wrong.extend(quoted.into_iter().filter(read).map(|text| format!("{finding}, {expected}: {text}")));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// The demo model is judged with the labeller, so it must read the sentences that the model learns from, in every form

@@ -11,11 +11,10 @@ pub(crate) struct Arguments {
     command: Command,
 }
 
+/// What each says of itself stands with its arguments.
 #[derive(clap::Subcommand)]
 enum Command {
-    /// Compare the 18 findings that predictions and references state.
     Clinical(clinical::Arguments),
-    /// Write the 18 findings that the texts of a column state.
     Label(clinical::LabelArguments),
 }
 

@@ -69,7 +69,7 @@ pub fn evaluate(
         Truth::Labels(path) if same_file(path, &request.file) => Source::Own(table.label_columns()?),
         Truth::Labels(path) => {
             let id = id.ok_or_else(|| no_id(&table))?;
-            Source::Other(id, labels_by_id(path, None)?, path.clone())
+            Source::Other(id, labels_by_id(path, request.id.as_deref())?, path.clone())
         }
     };
     let mut scores = Scores::default();

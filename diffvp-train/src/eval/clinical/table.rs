@@ -153,10 +153,11 @@ pub(super) fn wrong(path: &Path, detail: String) -> Error {
     Error::Table { path: path.to_owned(), detail }
 }
 
-/// All labels of a table by id.
+/// All labels of a table by id, in the named column if it has it.
 pub(super) fn labels_by_id(path: &Path, id: Option<&str>) -> Result<HashMap<String, Labels>> {
     let mut table = Table::open(path)?;
     let columns = table.label_columns()?;
+    let id = id.filter(|name| table.columns.iter().any(|column| column == name));
     let id = table.id_column(id)?.ok_or_else(|| no_id(&table))?;
     let mut labels = HashMap::new();
     while let Some(row) = table.next()? {
