@@ -1,6 +1,6 @@
 //! Sections of a report, and the region of the body that a sentence speaks of.
 
-use regex::Regex;
+use regex::{Regex, RegexSet};
 use serde::Deserialize;
 
 use super::phrase::{PhraseError, compile_any};
@@ -34,7 +34,8 @@ struct RegionTable {
 #[derive(Debug)]
 pub(super) struct RegionTables {
     names: Vec<String>,
-    words: Vec<Regex>,
+    /// One expression a region: which of them a sentence holds is asked once.
+    words: RegexSet,
     headings: Vec<Regex>,
     stating: Regex,
     ignored: Regex,
@@ -61,9 +62,10 @@ impl RegionTables {
             let any = compile_any(phrases)?;
             Regex::new(&format!("^(?:{})$", any.as_str())).map_err(|e| PhraseError(e.to_string()))
         };
+        let words = table.region.iter().map(|r| compile_any(&r.words)).collect::<Result<Vec<_>, _>>()?;
         Ok(RegionTables {
             names: table.region.iter().map(|r| r.name.clone()).collect(),
-            words: table.region.iter().map(|r| compile_any(&r.words)).collect::<Result<_, _>>()?,
+            words: RegexSet::new(words.iter().map(Regex::as_str)).map_err(|e| PhraseError(e.to_string()))?,
             headings: table.region.iter().map(|r| whole(&r.headings)).collect::<Result<_, _>>()?,
             stating: whole(&table.stating)?,
             ignored: whole(&table.ignored)?,
@@ -132,7 +134,7 @@ impl RegionTables {
     }
 
     fn named(&self, words: &str) -> Regions {
-        self.words.iter().enumerate().filter(|(_, regex)| regex.is_match(words)).fold(0, |r, (i, _)| r | 1 << i)
+        self.words.matches(words).iter().fold(0, |regions, index| regions | 1 << index)
     }
 }
 
