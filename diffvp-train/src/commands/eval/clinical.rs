@@ -29,15 +29,17 @@ impl LabellerArguments {
     }
 }
 
-/// Compare the 18 findings that predictions and references state.
+/// Compare the 18 findings that predictions and references state
 ///
-/// A labeller reads both texts of each row; precision, recall and F1 (micro, macro, weighted, per report, per finding)
-/// follow scikit-learn with zero_division=0. With --labels, the truth is a table of labels instead of a text.
+/// A labeller reads both texts of each row. Precision, recall and F1 (micro, macro,
+/// weighted, per report, per finding) follow scikit-learn with zero_division=0.
+/// With --labels, the truth is a table of labels instead of a text.
 ///
 /// Examples:
-///   diffvp-train eval clinical out.csv --reference GT_report --prediction Pred_report --json scores.json
-///   diffvp-train eval clinical out.csv --labels labels.csv --prediction Pred_report
-///   diffvp-train eval clinical reports.csv --labels reports.csv --prediction report_text   (judges the labeller)
+///   diffvp-train eval clinical out.csv --reference GT --prediction Pred --json s.json
+///   diffvp-train eval clinical out.csv --labels labels.csv --prediction Pred
+/// The labeller itself is judged where a file has texts and labels:
+///   diffvp-train eval clinical r.csv --labels r.csv --prediction report_text
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Arguments {
