@@ -51,6 +51,22 @@ pub enum Error {
         /// What is wrong.
         detail: String,
     },
+    /// A table of reports or labels that cannot be used.
+    #[error("{path}: {detail}", path = path.display())]
+    Table {
+        /// The CSV file.
+        path: PathBuf,
+        /// What is wrong, and where: rows are counted from the header, which is row 1.
+        detail: String,
+    },
+    /// A text classifier that cannot be used.
+    #[error("labeller {path}: {detail}", path = path.display())]
+    Labeller {
+        /// Its folder.
+        path: PathBuf,
+        /// What is wrong.
+        detail: String,
+    },
     /// A check that has found something.
     #[error("{path}: {problems} problems", path = path.display())]
     ProblemsFound {

@@ -3,6 +3,7 @@
 pub mod adapter;
 pub mod data;
 mod error;
+pub mod eval;
 pub mod export;
 #[cfg(feature = "torch")]
 pub mod fit;

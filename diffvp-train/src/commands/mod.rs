@@ -1,6 +1,7 @@
 //! One file a subcommand.
 
 mod data;
+mod eval;
 mod export;
 #[cfg(feature = "torch")]
 mod fit;
@@ -24,6 +25,8 @@ pub(crate) enum Command {
     Fit(fit::Arguments),
     /// Write the model package of a run folder.
     Export(export::Arguments),
+    /// Judge generated reports.
+    Eval(eval::Arguments),
 }
 
 pub(crate) fn run(command: &Command) -> Result<()> {
@@ -34,5 +37,6 @@ pub(crate) fn run(command: &Command) -> Result<()> {
         #[cfg(feature = "torch")]
         Command::Fit(arguments) => fit::run(arguments),
         Command::Export(arguments) => export::run(arguments),
+        Command::Eval(arguments) => eval::run(arguments),
     }
 }
