@@ -34,14 +34,55 @@ pub enum Error {
     /// A package needs at least one normal reference.
     #[error("no normal reference was named: --references takes scans, or a folder of scans")]
     NoReferences,
+    /// A table of texts that cannot be read.
+    #[error("{path}: {detail}", path = path.display())]
+    Table {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and in which row.
+        detail: String,
+    },
+    /// A column that was asked for is not in the table.
+    #[error("{path}: no column `{column}`; it has {found}", path = path.display())]
+    MissingColumn {
+        /// The file.
+        path: PathBuf,
+        /// The column that was asked for.
+        column: String,
+        /// The columns that are there.
+        found: String,
+    },
+    /// WordNet's dictionary cannot be read.
+    #[error("WordNet: {path}: {detail}", path = path.display())]
+    WordNet {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        detail: String,
+    },
+    /// Results that cannot be compared or aggregated.
+    #[error("{0}")]
+    Incomparable(String),
+    /// A judge's answers that cannot be counted.
+    #[error("{path}: {detail}", path = path.display())]
+    JudgeAnswers {
+        /// The file.
+        path: PathBuf,
+        /// Which answers, and what is wrong with each.
+        detail: String,
+    },
 }
 
 impl Error {
-    /// The exit status of the command: that of [`diffvp::Error::code`] where the cause is one, else 40.
+    /// The exit status of the command: that of [`diffvp::Error::code`] where the cause is one, else 40 to 44.
     pub fn code(&self) -> i32 {
         match self {
             Error::Diffvp(source) | Error::Reference { source, .. } => source.code(),
             Error::Exporter(diffvp_exporter::Error::Diffvp(source)) => source.code(),
+            Error::Table { .. } | Error::MissingColumn { .. } => 41,
+            Error::WordNet { .. } => 42,
+            Error::Incomparable(_) => 43,
+            Error::JudgeAnswers { .. } => 44,
             _ => 40,
         }
     }

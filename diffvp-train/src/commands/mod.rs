@@ -1,5 +1,6 @@
 //! One file a subcommand.
 
+mod eval;
 mod export;
 mod init;
 mod synth;
@@ -15,6 +16,8 @@ pub(crate) enum Command {
     Init(init::Arguments),
     /// Write the model package of a run folder.
     Export(export::Arguments),
+    /// Score generated reports as the published numbers are computed.
+    Eval(eval::Arguments),
 }
 
 pub(crate) fn run(command: &Command) -> Result<()> {
@@ -22,5 +25,6 @@ pub(crate) fn run(command: &Command) -> Result<()> {
         Command::Synth(arguments) => Ok(synth::run(arguments)?),
         Command::Init(arguments) => init::run(arguments),
         Command::Export(arguments) => export::run(arguments),
+        Command::Eval(arguments) => eval::run(arguments),
     }
 }

@@ -1,0 +1,37 @@
+//! `diffvp-train eval`: one file a subcommand.
+
+mod compare;
+mod judge;
+
+mod text;
+
+use diffvp_train::Result;
+
+/// Score generated reports as the published numbers are computed.
+///
+/// docs/evaluation.md has the convention of each number.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// BLEU, METEOR, ROUGE and CIDEr of predictions against references.
+    Text(text::Arguments),
+    /// Two methods report by report: differences, intervals, tests.
+    Compare(compare::Arguments),
+
+    /// Pairwise prompts for a language model as judge, and its answers counted.
+    Judge(judge::Arguments),
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    match &arguments.command {
+        Command::Text(arguments) => text::run(arguments),
+        Command::Compare(arguments) => compare::run(arguments),
+
+        Command::Judge(arguments) => judge::run(arguments),
+    }
+}
