@@ -2,7 +2,7 @@
 
 mod compare;
 mod judge;
-
+mod regions;
 mod text;
 
 use diffvp_train::Result;
@@ -22,7 +22,8 @@ enum Command {
     Text(text::Arguments),
     /// Two methods report by report: differences, intervals, tests.
     Compare(compare::Arguments),
-
+    /// Metrics by region, and whether the right regions are reported.
+    Regions(regions::Arguments),
     /// Pairwise prompts for a language model as judge, and its answers counted.
     Judge(judge::Arguments),
 }
@@ -31,7 +32,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     match &arguments.command {
         Command::Text(arguments) => text::run(arguments),
         Command::Compare(arguments) => compare::run(arguments),
-
+        Command::Regions(arguments) => regions::run(arguments),
         Command::Judge(arguments) => judge::run(arguments),
     }
 }

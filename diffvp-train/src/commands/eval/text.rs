@@ -109,7 +109,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let sources: Vec<PairSource> = arguments.files.iter().map(|path| arguments.texts.source(path)).collect();
     // What is wrong with a later file is said before the first is scored.
     for source in &sources {
-        source.open()?;
+        drop(source.open()?);
     }
     let evaluations = score_all(&sources, &arguments.texts.options()?)?;
     let rows: Vec<usize> = evaluations.iter().map(|evaluation| evaluation.reports.len()).collect();

@@ -1,13 +1,25 @@
 //! Python's notions of characters, which the reference implementations' results depend on.
 
-/// Whether `str.isspace()` and `\s` take a character for white space: Unicode's, and four separators of ASCII.
+/// Whether `str.split()`, `str.strip()` and `\s` of the `re` module take a character for white space: Unicode's, and four
+/// separators of ASCII. NLTK's patterns run in the `regex` module, whose `\s` is Unicode's: [`char::is_whitespace`].
 pub(crate) fn is_space(c: char) -> bool {
     c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
 }
 
-/// Whether `\w` matches: letters, numbers, the underscore.
+/// Whether `\w` of the `re` module matches: letters, numbers, the underscore.
 pub(crate) fn is_word(c: char) -> bool {
     if c.is_ascii() { c.is_ascii_alphanumeric() || c == '_' } else { c.is_alphabetic() || c.is_numeric() }
+}
+
+/// Whether `\w` of the `regex` module matches, in which NLTK's own patterns run: letters, marks, decimal digits, connectors.
+pub(crate) fn is_regex_word(c: char) -> bool {
+    if c.is_ascii() {
+        return c.is_ascii_alphanumeric() || c == '_';
+    }
+    let combining = matches!(u32::from(c), 0x300..=0x36F | 0x483..=0x489 | 0x591..=0x5BD | 0x64B..=0x65F | 0x1AB0..=0x1ACE
+        | 0x1DC0..=0x1DFF | 0x20D0..=0x20F0 | 0x3099..=0x309A | 0xFE00..=0xFE0F | 0xFE20..=0xFE2F | 0xE0100..=0xE01EF);
+    let connector = matches!(c, '‿' | '⁀' | '⁔' | '︳' | '︴' | '﹍'..='﹏' | '＿');
+    c.is_alphabetic() || is_digit(c) || combining || connector
 }
 
 /// Whether `\d` matches: decimal digits of any script.
@@ -35,11 +47,6 @@ pub(crate) fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(is_space).filter(|word| !word.is_empty())
 }
 
-/// `str.rstrip()`.
-pub(crate) fn trim_end(text: &str) -> &str {
-    text.trim_end_matches(is_space)
-}
-
 /// `str.strip()`.
 pub(crate) fn trim(text: &str) -> &str {
     text.trim_matches(is_space)
@@ -60,6 +67,7 @@ mod tests {
         assert!(is_digit('7') && is_digit('\u{0665}') && is_digit('\u{ff19}'));
         assert!(!is_digit('²') && !is_digit('½') && !is_digit('Ⅳ'));
         assert!(is_word('²') && is_word('µ') && is_word('ş') && is_word('_'));
+        assert!(is_regex_word('\u{301}') && is_regex_word('٣') && !is_regex_word('½') && !is_regex_word('²'));
         assert!(!is_word('°') && !is_word('-') && !is_word('\u{301}'));
     }
 }

@@ -91,11 +91,43 @@ struct Oddities {
 /// # Errors
 /// Those of [`PairSource::open`] and its rows; [`Error::Table`] where there is no row.
 pub fn score(source: &PairSource, options: &ScoreOptions, progress: &dyn Fn(u64)) -> Result<Evaluation> {
+    let failed = |detail: &str| Error::Table { path: source.path.clone(), detail: detail.into() };
+    let (mut evaluation, frequencies) = first_pass(source.name(), source.open()?, options, progress)?;
+    if evaluation.reports.is_empty() {
+        return Err(failed("no rows below the header"));
+    }
+    if second_pass(&mut evaluation, source.open()?, &frequencies, progress)? != evaluation.reports.len() {
+        return Err(failed("the file changed while it was read"));
+    }
+    Ok(evaluation)
+}
+
+/// Scores pairs that are in memory already.
+///
+/// # Errors
+/// [`Error::Incomparable`] where there are none.
+pub fn score_pairs(name: &str, pairs: &[Pair], options: &ScoreOptions) -> Result<Evaluation> {
+    if pairs.is_empty() {
+        return Err(Error::Incomparable(format!("{name}: no reports")));
+    }
+    let rows = || pairs.iter().cloned().map(Ok);
+    let (mut evaluation, frequencies) = first_pass(name.to_owned(), rows(), options, &|_| ())?;
+    second_pass(&mut evaluation, rows(), &frequencies, &|_| ())?;
+    Ok(evaluation)
+}
+
+/// Everything but CIDEr, which needs all references first.
+fn first_pass(
+    name: String,
+    rows: impl Iterator<Item = Result<Pair>>,
+    options: &ScoreOptions,
+    progress: &dyn Fn(u64),
+) -> Result<(Evaluation, DocumentFrequencies)> {
     let mut frequencies = DocumentFrequencies::default();
     let mut oddities = Oddities::default();
     let mut corpus = BleuCounts::default();
     let mut reports: Vec<ReportScores> = Vec::new();
-    for_each_chunk(source, options.strip, |chunk| {
+    for_each_chunk(rows, options.strip, |chunk| {
         for pair in &*chunk {
             oddities.note(pair);
         }
@@ -109,28 +141,35 @@ pub fn score(source: &PairSource, options: &ScoreOptions, progress: &dyn Fn(u64)
         }
         progress(reports.len() as u64);
     })?;
-    if reports.is_empty() {
-        return Err(Error::Table { path: source.path.clone(), detail: "no rows below the header".into() });
-    }
+    let has_ids = reports.iter().all(|report| report.id.is_some());
+    let warnings = oddities.warnings(options, reports.len());
+    Ok((Evaluation { name, strip: options.strip, reports, corpus, warnings, has_ids }, frequencies))
+}
+
+/// CIDEr; returns the number of rows.
+fn second_pass(
+    evaluation: &mut Evaluation,
+    rows: impl Iterator<Item = Result<Pair>>,
+    frequencies: &DocumentFrequencies,
+    progress: &dyn Fn(u64),
+) -> Result<usize> {
     let mut done = 0;
-    for_each_chunk(source, options.strip, |chunk| {
+    for_each_chunk(rows, evaluation.strip, |chunk| {
         let values: Vec<f64> = chunk.par_iter().map(|p| frequencies.score(&p.reference, &p.prediction)).collect();
-        for (report, value) in reports.iter_mut().skip(done).zip(&values) {
+        for (report, value) in evaluation.reports.iter_mut().skip(done).zip(&values) {
             report.cider = *value;
         }
         done += values.len();
         progress(done as u64);
     })?;
-    if done != reports.len() {
-        return Err(Error::Table { path: source.path.clone(), detail: "the file changed while it was read".into() });
-    }
-    let has_ids = reports.iter().all(|report| report.id.is_some());
-    let warnings = oddities.warnings(options, reports.len());
-    Ok(Evaluation { name: source.name(), strip: options.strip, reports, corpus, warnings, has_ids })
+    Ok(done)
 }
 
-fn for_each_chunk(source: &PairSource, strip: Strip, mut work: impl FnMut(&mut [Pair])) -> Result<()> {
-    let mut rows = source.open()?;
+fn for_each_chunk(
+    mut rows: impl Iterator<Item = Result<Pair>>,
+    strip: Strip,
+    mut work: impl FnMut(&mut [Pair]),
+) -> Result<()> {
     let mut chunk = Vec::new();
     loop {
         let mut bytes = 0;

@@ -35,7 +35,7 @@ impl Strip {
 }
 
 /// Whether a text has a region heading.
-pub fn has_headings(text: &str) -> bool {
+pub(crate) fn has_headings(text: &str) -> bool {
     text.match_indices(REGION).any(|(at, _)| heading_length(&text[at..]).is_some())
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::eval::text::python::{is_digit, is_space, is_word, trim};
+use crate::eval::text::python::{is_digit, is_regex_word, is_space, trim};
 
 const MODEL: &str = include_str!("punkt_english.tsv");
 
@@ -173,7 +173,7 @@ impl Token {
     /// One letter and a period.
     fn is_initial(&self) -> bool {
         let mut chars = self.text.chars();
-        let letter = chars.next().is_some_and(|c| is_word(c) && !is_digit(c));
+        let letter = chars.next().is_some_and(|c| is_regex_word(c) && !is_digit(c));
         letter && chars.as_str() == "."
     }
 }
@@ -218,12 +218,12 @@ fn after(text: &[char], mark: usize) -> Option<(usize, Option<usize>)> {
     if ends_word(next) {
         return Some((mark + 2, None));
     }
-    let spaces = text[mark + 1..].iter().take_while(|&&c| is_space(c)).count();
+    let spaces = text[mark + 1..].iter().take_while(|c| c.is_whitespace()).count();
     let word = mark + 1 + spaces;
     if spaces == 0 || word == text.len() {
         return None;
     }
-    let length = text[word..].iter().take_while(|&&c| !is_space(c)).count();
+    let length = text[word..].iter().take_while(|&&c| !c.is_whitespace()).count();
     Some((word + length, Some(word)))
 }
 
@@ -258,7 +258,7 @@ fn closing_run(text: &[char]) -> Option<(usize, usize)> {
     while length < text.len() && closing(text[length]) {
         length += 1;
         let rest = &text[length..];
-        let spaces = rest.iter().take_while(|&&c| is_space(c)).count();
+        let spaces = rest.iter().take_while(|c| c.is_whitespace()).count();
         if spaces > 0 || rest.is_empty() || rest.starts_with(&['-', '-']) {
             return Some((length, length + spaces));
         }
@@ -270,7 +270,7 @@ fn closing_run(text: &[char]) -> Option<(usize, usize)> {
 fn tokenize(line: &[char]) -> impl Iterator<Item = String> + '_ {
     let mut at = 0;
     std::iter::from_fn(move || {
-        while at < line.len() && is_space(line[at]) {
+        while at < line.len() && line[at].is_whitespace() {
             at += 1;
         }
         let first = *line.get(at)?;
@@ -289,8 +289,9 @@ fn starts_word(c: char) -> bool {
 }
 
 fn word_length(text: &[char]) -> usize {
-    let ends =
-        |at: usize| text.get(at).is_none_or(|&c| is_space(c) || ends_word(c) || many_marks(&text[at..]).is_some());
+    let ends = |at: usize| {
+        text.get(at).is_none_or(|&c| c.is_whitespace() || ends_word(c) || many_marks(&text[at..]).is_some())
+    };
     (1..text.len()).find(|&at| ends(at) || (text[at] == ',' && ends(at + 1))).unwrap_or(text.len())
 }
 
@@ -304,7 +305,7 @@ fn many_marks(text: &[char]) -> Option<usize> {
     if mark == '-' {
         return None;
     }
-    let pairs = text.chunks_exact(2).take_while(|pair| pair[0] == '.' && is_space(pair[1])).count();
+    let pairs = text.chunks_exact(2).take_while(|pair| pair[0] == '.' && pair[1].is_whitespace()).count();
     // The last period stands alone, or is given back by the last pair.
     let pairs = if text.get(2 * pairs) == Some(&'.') { pairs } else { pairs.saturating_sub(1) };
     (pairs >= 2).then_some(2 * pairs + 1)

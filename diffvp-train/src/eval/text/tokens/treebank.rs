@@ -4,7 +4,7 @@
 //! one call of [`pad`] here, in the same order; a step is skipped where a character it needs is not in the text.
 
 use super::pad;
-use crate::eval::text::python::{is_digit, is_space, is_word, words};
+use crate::eval::text::python::{is_digit, is_regex_word, is_space, is_word, words};
 
 /// Tokens of one sentence; case is kept.
 pub(crate) fn treebank(sentence: &str) -> Vec<String> {
@@ -81,12 +81,12 @@ fn split_leading_apostrophes(text: &str) -> String {
     let mut before = None;
     for (at, c) in text.char_indices() {
         out.push(c);
-        if c == '\'' && !before.is_some_and(is_word) {
+        if c == '\'' && !before.is_some_and(is_regex_word) {
             let rest = &text[at + 1..];
             let clitic = CLITICS.iter().any(|clitic| {
-                matched(rest, clitic).is_some_and(|length| !rest[length..].chars().next().is_some_and(is_word))
+                matched(rest, clitic).is_some_and(|length| !rest[length..].chars().next().is_some_and(is_regex_word))
             });
-            if !clitic && rest.chars().next().is_some_and(is_word) {
+            if !clitic && rest.chars().next().is_some_and(is_regex_word) {
                 out.push(' ');
             }
         }
@@ -137,7 +137,7 @@ fn final_period(text: String, closing: impl Fn(char) -> bool, replacement: &str)
     }
     let tail = &text[at + 1..];
     let kept = tail.find(|c| !closing(c)).unwrap_or(tail.len());
-    if tail[kept..].chars().any(|c| !is_space(c)) {
+    if tail[kept..].chars().any(|c| !c.is_whitespace()) {
         return text;
     }
     format!("{}{replacement}{} ", &text[..at], &tail[..kept])
@@ -197,7 +197,7 @@ fn closing_quotes(text: &str) -> String {
 fn fold_spaces(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        match is_space(c) {
+        match c.is_whitespace() {
             true if out.ends_with(' ') => {}
             true => out.push(' '),
             false => out.push(c),
