@@ -16,7 +16,7 @@ pub struct Section {
 }
 
 const MARK: &str = "The region ";
-const OTHER: &str = "The other report is:";
+const OTHER: &str = "The other report is";
 
 /// The sections of a report, in order. A section ends where the next heading starts; a heading without a colon ends one and
 /// starts none.

@@ -40,7 +40,7 @@ pub(crate) fn has_headings(text: &str) -> bool {
 }
 
 const REGION: &str = "The region ";
-const OTHER: &str = "The other report is: ";
+const OTHER: &str = "The other report is";
 
 fn fold(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -86,19 +86,27 @@ fn without_region_headings(text: &str) -> String {
     out + rest
 }
 
-/// Takes `{name: …}` apart, after `The other report is: `.
+/// Takes `The other report is:` off and puts the text of each `{name: …}` in its place. A group that never closes stays as it
+/// is, as in the published numbers.
 fn without_other_report(text: &str) -> String {
     let Some((before, groups)) = text.split_once(OTHER) else { return text.to_owned() };
     let mut out = before.to_owned();
-    for group in groups.split('{') {
-        let body = match group.split_once(':') {
-            Some((name, body)) if !name.contains('}') && name.chars().all(|c| c.is_alphabetic() || is_space(c)) => body,
-            _ => group,
-        };
-        out.push(' ');
-        out.push_str(&body.replace('}', " "));
+    // Some predictions forget the colon.
+    let mut rest = groups.strip_prefix(':').unwrap_or(groups);
+    while let Some(open) = rest.find('{') {
+        out.push_str(&rest[..open]);
+        rest = &rest[open..];
+        let Some(close) = rest.find('}') else { break };
+        match rest[1..close].split_once(':') {
+            Some((name, body)) if name.chars().all(|c| c.is_alphabetic() || is_space(c)) => {
+                out.push(' ');
+                out.push_str(body);
+            }
+            _ => out.push_str(&rest[..=close]),
+        }
+        rest = &rest[close + 1..];
     }
-    out
+    out + rest
 }
 
 #[cfg(test)]
@@ -123,5 +131,6 @@ mod tests {
     fn the_other_report_of_ctrg_is_taken_apart() {
         let text = "The region 0 is heart: Normal. The other report is: {pleura: No effusion.}{other: }";
         assert_eq!(Strip::Ctrg.apply(text), "Normal. No effusion.");
+        assert_eq!(Strip::Ctrg.apply(&text.replace("is: {", "is {")), "Normal. No effusion.");
     }
 }
