@@ -109,7 +109,10 @@ fn write_prompts(arguments: &PromptArguments) -> Result<()> {
         };
         Ok((source.name(), source.open()?.collect::<Result<_>>()?))
     };
-    let ((name_a, mut a), (name_b, mut b)) = (read(&arguments.a)?, read(&arguments.b)?);
+    let ((mut name_a, mut a), (mut name_b, mut b)) = (read(&arguments.a)?, read(&arguments.b)?);
+    if name_a == name_b {
+        (name_a, name_b) = (with_folder(&arguments.a), with_folder(&arguments.b));
+    }
     if let Some(count) = arguments.studies.filter(|_| a.len() == b.len()) {
         let kept = diffvp_train::eval::judge::draw(a.len(), count, arguments.seed);
         let keep = |pairs: Vec<Pair>| kept.iter().map(|&i| pairs[i].clone()).collect::<Vec<_>>();
@@ -122,6 +125,12 @@ fn write_prompts(arguments: &PromptArguments) -> Result<()> {
     write_json(&arguments.key, &serde_json::to_value(&key).unwrap_or_default())?;
     eprintln!("{} questions about {} studies on {} axes", questions.len(), a.len(), axes.len());
     Ok(())
+}
+
+/// The name of a file with its folder's, where names alone do not tell files apart.
+fn with_folder(path: &Path) -> String {
+    let parts: Vec<_> = path.iter().map(|part| part.to_string_lossy()).collect();
+    parts[parts.len().saturating_sub(2)..].join("/")
 }
 
 fn write_lines(path: &Path, questions: &[Prompt]) -> Result<()> {

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use diffvp_train::eval::text::{
-    DEBIAN_FOLDER, Evaluation, Meteor, PairSource, ScoreOptions, Strip, WordNet, bar_chart, markdown, score, to_csv,
-    to_json,
+    DEBIAN_FOLDER, Evaluation, Meteor, PairSource, ScoreOptions, Strip, WordNet, bar_chart, markdown, score,
+    seeds_json, seeds_markdown, to_csv, to_json,
 };
 use diffvp_train::{Error, Result};
 
@@ -24,6 +24,9 @@ pub(crate) struct Arguments {
     files: Vec<PathBuf>,
     #[command(flatten)]
     texts: Texts,
+    /// The files are runs of one method with different seeds: also print the mean and spread of their means.
+    #[arg(long)]
+    seeds: bool,
     /// Write all numbers and conventions, per report and in total, as JSON.
     #[arg(long, value_name = "OUT.json")]
     json: Option<PathBuf>,
@@ -83,7 +86,6 @@ impl Texts {
 pub(crate) fn score_all(sources: &[PairSource], options: &ScoreOptions) -> Result<Vec<Evaluation>> {
     let mut evaluations = Vec::with_capacity(sources.len());
     for source in sources {
-        // A quick header check of every file first would cost little, but a file is small beside its scores.
         let name = source.name();
         let start = Instant::now();
         let last = Cell::new(start);
@@ -118,8 +120,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     print!("{}", markdown(&evaluations));
     let with_ids = arguments.texts.id.is_some();
+    if arguments.seeds {
+        print!("{}", seeds_markdown(&evaluations));
+    }
     if let Some(path) = &arguments.json {
-        write_json(path, &to_json(&evaluations, with_ids))?;
+        let mut value = to_json(&evaluations, with_ids);
+        if arguments.seeds {
+            value["seeds"] = seeds_json(&evaluations);
+        }
+        write_json(path, &value)?;
     }
     if let Some(path) = &arguments.plot {
         let chart = bar_chart(&evaluations);

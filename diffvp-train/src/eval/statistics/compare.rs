@@ -155,7 +155,7 @@ pub fn comparison_markdown(a: &Side, b: &Side, comparisons: &[Comparison]) -> St
     }
     let _ = writeln!(out, "\nConventions:\n");
     for (name, text) in conventions(a) {
-        let _ = writeln!(out, "- {name}: {text}");
+        let _ = writeln!(out, "- {name}: {}", text.as_str().unwrap_or_default());
     }
     out
 }

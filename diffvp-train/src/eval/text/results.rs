@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::metrics::Metric;
 use super::score::Evaluation;
+use super::table::run_means;
 use crate::eval::statistics::{mean, standard_deviation};
 
 /// What `eval text --json` writes; `docs/evaluation.md` describes it.
@@ -13,6 +14,18 @@ pub fn to_json(evaluations: &[Evaluation], with_ids: bool) -> Value {
         "format": "diffvp-eval-text/1",
         "program": format!("diffvp-train {}", env!("CARGO_PKG_VERSION")),
         "files": files,
+    })
+}
+
+/// Over runs of one method with different seeds: what `eval text --seeds` adds to the JSON.
+pub fn seeds_json(runs: &[Evaluation]) -> Value {
+    let entry = |(metric, means): (Metric, Vec<f64>)| {
+        let value = json!({ "mean": mean(&means), "std": standard_deviation(&means, 1), "runs": means });
+        (metric.name().to_owned(), value)
+    };
+    json!({
+        "averaging": "mean and standard deviation (n - 1) of the runs' means over reports",
+        "metrics": run_means(runs).into_iter().map(entry).collect::<Map<_, _>>(),
     })
 }
 

@@ -49,6 +49,24 @@ pub fn markdown(evaluations: &[Evaluation]) -> String {
     out
 }
 
+/// A line for each metric over runs of one method with different seeds.
+pub fn seeds_markdown(runs: &[Evaluation]) -> String {
+    let mut out = format!("\n{} runs, mean±standard deviation (n − 1) of their means:\n\n", runs.len());
+    let _ = writeln!(out, "| metric | over runs | least | most |\n|---|---|---|---|");
+    for (metric, means) in run_means(runs) {
+        let (least, most) = means.iter().fold((f64::MAX, f64::MIN), |(low, high), &m| (low.min(m), high.max(m)));
+        let spread = standard_deviation(&means, 1);
+        let _ = writeln!(out, "| {} | {:.4}±{spread:.4} | {least:.4} | {most:.4} |", metric.name(), mean(&means));
+    }
+    out
+}
+
+/// The means of each run, for metrics that all runs have.
+pub(super) fn run_means(runs: &[Evaluation]) -> Vec<(Metric, Vec<f64>)> {
+    let means = |metric| runs.iter().map(|run| Some(mean(&run.values(metric)?))).collect::<Option<Vec<f64>>>();
+    Metric::ALL.into_iter().filter_map(|metric| Some((metric, means(metric)?))).collect()
+}
+
 /// Names that share a convention, in one line.
 fn grouped<'a>(entries: impl Iterator<Item = (String, &'a str)>) -> Vec<String> {
     let mut groups: Vec<(Vec<String>, &str)> = Vec::new();
