@@ -217,3 +217,29 @@ fn csv_error(path: &Path, error: &csv::Error) -> Error {
     };
     Error::Table { path: path.to_path_buf(), detail }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_bytes_give_rows_or_an_error(bytes in "ref,pred\n[a,\"\n\r\u{0}é]{0,60}".prop_map(String::into_bytes), cut in 0usize..70) {
+            let file = tempfile::Builder::new().suffix(".csv").tempfile().unwrap();
+            std::fs::write(file.path(), &bytes[..bytes.len().min(cut)]).unwrap();
+            let source = PairSource {
+                path: file.path().to_path_buf(),
+                reference: "ref".into(),
+                prediction: "pred".into(),
+                references: None,
+                id: None,
+            };
+            if let Ok(rows) = source.open() {
+                let rows: Vec<_> = rows.collect();
+                // Only the last row can be an error.
+                prop_assert!(rows.iter().rev().skip(1).all(Result::is_ok));
+            }
+        }
+    }
+}
