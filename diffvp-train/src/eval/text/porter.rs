@@ -88,10 +88,10 @@ fn replace(word: &mut Vec<char>, suffix: &str, replacement: &str) {
 
 /// The first rule whose suffix the word has decides, even where its condition then fails.
 fn apply(word: &mut Vec<char>, rules: &[(&str, &str)], condition: impl Fn(&[char], &str) -> bool) {
-    if let Some((suffix, replacement)) = rules.iter().find(|(suffix, _)| ends_with(word, suffix)) {
-        if condition(without(word, suffix), suffix) {
-            replace(word, suffix, replacement);
-        }
+    if let Some((suffix, replacement)) = rules.iter().find(|(suffix, _)| ends_with(word, suffix))
+        && condition(without(word, suffix), suffix)
+    {
+        replace(word, suffix, replacement);
     }
 }
 

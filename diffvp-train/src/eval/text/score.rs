@@ -225,10 +225,10 @@ impl Oddities {
         if has_headings(&pair.reference) || has_headings(&pair.prediction) {
             self.headings.push(pair.row);
         }
-        if let Some(id) = &pair.id {
-            if self.first_rows.insert(id.clone(), pair.row).is_some() {
-                self.duplicates.push(pair.row);
-            }
+        if let Some(id) = &pair.id
+            && self.first_rows.insert(id.clone(), pair.row).is_some()
+        {
+            self.duplicates.push(pair.row);
         }
     }
 

@@ -31,10 +31,10 @@ fn split_after_non_digit(line: &str) -> String {
     let mut rest = line.chars().peekable();
     while let Some(c) = rest.next() {
         out.push(c);
-        if !c.is_ascii_digit() {
-            if let Some(mark) = rest.next_if(|&next| stop(next)) {
-                out.extend([' ', mark, ' ']);
-            }
+        if !c.is_ascii_digit()
+            && let Some(mark) = rest.next_if(|&next| stop(next))
+        {
+            out.extend([' ', mark, ' ']);
         }
     }
     out
@@ -45,11 +45,11 @@ fn split_before_non_digit(line: &str) -> String {
     let mut out = String::with_capacity(line.len() + 16);
     let mut rest = line.chars().peekable();
     while let Some(c) = rest.next() {
-        if stop(c) {
-            if let Some(next) = rest.next_if(|next| !next.is_ascii_digit()) {
-                out.extend([' ', c, ' ', next]);
-                continue;
-            }
+        if stop(c)
+            && let Some(next) = rest.next_if(|next| !next.is_ascii_digit())
+        {
+            out.extend([' ', c, ' ', next]);
+            continue;
         }
         out.push(c);
     }

@@ -132,7 +132,7 @@ fn punctuation(mut text: String) -> String {
 /// because neither closing characters nor white space hold one.
 fn final_period(text: String, closing: impl Fn(char) -> bool, replacement: &str) -> String {
     let Some(at) = text.rfind('.') else { return text };
-    if !text[..at].chars().next_back().is_some_and(|c| c != '.') {
+    if text[..at].chars().next_back().is_none_or(|c| c == '.') {
         return text;
     }
     let tail = &text[at + 1..];
@@ -149,11 +149,11 @@ fn colons_and_commas(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 16);
     let mut rest = text.chars().peekable();
     while let Some(c) = rest.next() {
-        if mark(c) {
-            if let Some(next) = rest.next_if(|&next| !is_digit(next)) {
-                out.extend([' ', c, ' ', next]);
-                continue;
-            }
+        if mark(c)
+            && let Some(next) = rest.next_if(|&next| !is_digit(next))
+        {
+            out.extend([' ', c, ' ', next]);
+            continue;
         }
         out.push(c);
     }
