@@ -86,6 +86,35 @@ pub enum Error {
     /// A package needs at least one normal reference.
     #[error("no normal reference was named: --references takes scans, or a folder of scans")]
     NoReferences,
+    /// A column that was asked for is not in the table.
+    #[error("{path}: no column `{column}`; it has {found}", path = path.display())]
+    MissingColumn {
+        /// The file.
+        path: PathBuf,
+        /// The column that was asked for.
+        column: String,
+        /// The columns that are there.
+        found: String,
+    },
+    /// WordNet's dictionary cannot be read.
+    #[error("WordNet: {path}: {detail}", path = path.display())]
+    WordNet {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        detail: String,
+    },
+    /// Results that cannot be compared or aggregated.
+    #[error("{0}")]
+    Incomparable(String),
+    /// A judge's answers that cannot be counted.
+    #[error("{path}: {detail}", path = path.display())]
+    JudgeAnswers {
+        /// The file.
+        path: PathBuf,
+        /// Which answers, and what is wrong with each.
+        detail: String,
+    },
 }
 
 #[cfg(feature = "torch")]
@@ -104,12 +133,15 @@ impl Error {
         Error::Data { path: path.into(), detail: detail.into() }
     }
 
-    /// The exit status of the command: that of [`diffvp::Error::code`] where the cause is one, 41 for data sets, else 40.
+    /// The exit status of the command: that of [`diffvp::Error::code`] where the cause is one, else 40 to 44.
     pub fn code(&self) -> i32 {
         match self {
             Error::Diffvp(source) | Error::Reference { source, .. } | Error::Scan { source, .. } => source.code(),
             Error::Exporter(diffvp_exporter::Error::Diffvp(source)) => source.code(),
-            Error::Data { .. } | Error::ProblemsFound { .. } => 41,
+            Error::Data { .. } | Error::ProblemsFound { .. } | Error::Table { .. } | Error::MissingColumn { .. } => 41,
+            Error::WordNet { .. } => 42,
+            Error::Incomparable(_) => 43,
+            Error::JudgeAnswers { .. } => 44,
             _ => 40,
         }
     }

@@ -1,3 +1,17 @@
-//! Evaluation: what the published numbers are, and how they are computed.
+//! Evaluation of generated reports, with the numbers a paper would print.
+//!
+//! | room | what |
+//! |---|---|
+//! | [`text`] | BLEU, ROUGE, METEOR, CIDEr of references against predictions |
+//! | [`statistics`] | means, tests, intervals |
+//! | [`regions`] | reports taken apart by region, and whether the right regions are reported |
+//! | [`clinical`] | the 18 findings that texts state, and precision, recall and F1 of them |
+//! | [`judge`] | pairwise prompts for a language model as judge, and its answers counted |
+//!
+//! `docs/evaluation.md` has the conventions of each number.
 
 pub mod clinical;
+pub mod judge;
+pub mod regions;
+pub mod statistics;
+pub mod text;
