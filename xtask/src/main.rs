@@ -2,6 +2,7 @@
 
 mod cache;
 mod demo;
+mod header;
 mod msrv;
 mod process;
 mod runtime;
@@ -37,6 +38,8 @@ enum Command {
         #[arg(long, value_name = "FILE.whl")]
         wheel: Option<PathBuf>,
     },
+    /// Write include/diffvp.h, or check that it is what the sources give.
+    Header(header::Arguments),
     /// Check that the stated rust-version is true of every dependency, and compile with it where it is installed.
     Msrv,
     /// Remove what these commands put into the cache folder.
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Command::Runtime { wheel } => {
             runtime::ensure(wheel.as_deref()).map(|library| println!("{}", library.display()))
         }
+        Command::Header(arguments) => header::run(&arguments),
         Command::Msrv => msrv::run(),
         Command::CleanCache => cache::clean(),
     };
