@@ -16,6 +16,7 @@ compile_error!("libdiffvp needs 64-bit pointers: its handles carry kind, generat
 mod boundary;
 mod cancel;
 mod error;
+mod hidden;
 mod input;
 mod log;
 mod options;

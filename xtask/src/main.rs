@@ -4,6 +4,7 @@ mod cache;
 mod demo;
 mod header;
 mod msrv;
+mod notices;
 mod process;
 mod runtime;
 mod tests;
@@ -40,6 +41,8 @@ enum Command {
     },
     /// Write include/diffvp.h, or check that it is what the sources give.
     Header(header::Arguments),
+    /// Write THIRD-PARTY-NOTICES.md, or check that it is what Cargo.lock gives.
+    Notices(notices::Arguments),
     /// Check that the stated rust-version is true of every dependency, and compile with it where it is installed.
     Msrv,
     /// Remove what these commands put into the cache folder.
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
             runtime::ensure(wheel.as_deref()).map(|library| println!("{}", library.display()))
         }
         Command::Header(arguments) => header::run(&arguments),
+        Command::Notices(arguments) => notices::run(&arguments),
         Command::Msrv => msrv::run(),
         Command::CleanCache => cache::clean(),
     };
