@@ -30,7 +30,7 @@ impl Object for ErrorObject {
 /// `place` is null or points to memory for one pointer that may be written.
 pub(crate) unsafe fn give(place: *mut *mut diffvp_error, status: i32, message: &str) {
     // SAFETY: the caller's promise.
-    let Some(place) = (unsafe { Out::optional(place) }) else { return };
+    let Ok(Some(place)) = (unsafe { Out::optional(place) }) else { return };
     // Where even the error finds no handle, the status alone must do.
     if let Ok(handle) = table::insert(ErrorObject { status, message: c_text(message) }) {
         place.write(handle);

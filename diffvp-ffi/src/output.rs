@@ -27,8 +27,12 @@ impl<T> Out<T> {
     ///
     /// # Safety
     /// As [`Out::required`].
-    pub(crate) unsafe fn optional(place: *mut T) -> Option<Self> {
-        NonNull::new(place).filter(|place| place.is_aligned()).map(Out)
+    pub(crate) unsafe fn optional(place: *mut T) -> Result<Option<Self>, Failure> {
+        if place.is_null() {
+            return Ok(None);
+        }
+        // SAFETY: the caller's promise.
+        unsafe { Out::required(place, "a place for a result") }.map(Some)
     }
 
     pub(crate) fn write(self, value: T) {
@@ -100,8 +104,9 @@ mod tests {
             assert!(Out::required(std::ptr::null_mut::<u32>(), "x").is_err());
             let odd = (&raw mut value).cast::<u8>().wrapping_add(1).cast::<u32>();
             assert!(Out::required(odd, "x").is_err());
-            Out::optional(std::ptr::null_mut::<u32>()).write(7);
-            Out::optional(&mut value).write(8);
+            Out::optional(std::ptr::null_mut::<u32>()).unwrap().write(7);
+            Out::optional(&mut value).unwrap().write(8);
+            assert!(Out::optional(odd).is_err());
         }
         assert_eq!(value, 8);
     }

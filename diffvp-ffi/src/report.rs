@@ -114,7 +114,7 @@ unsafe fn tell(
 ) -> i32 {
     let body = || {
         // SAFETY: the caller of this function promises the contract of the header.
-        let (text, length) = unsafe { (Out::required(text, "the text")?, Out::optional(length)) };
+        let (text, length) = unsafe { (Out::required(text, "the text")?, Out::optional(length)?) };
         let object = table::get::<ReportObject>(report)?;
         let found = what(&object);
         length.write(found.count_bytes());
@@ -150,7 +150,7 @@ pub unsafe extern "C" fn diffvp_report_section(
     let body = || {
         // SAFETY: the contract of the header.
         let (region, heading, text) =
-            unsafe { (Out::optional(region), Out::optional(heading), Out::required(text, "text")?) };
+            unsafe { (Out::optional(region)?, Out::optional(heading)?, Out::required(text, "text")?) };
         let object = table::get::<ReportObject>(report)?;
         let section = element(&object.sections, index, "section")?;
         region.write(section[0].as_ptr());
@@ -190,7 +190,7 @@ pub unsafe extern "C" fn diffvp_report_finding(
         let name = unsafe { Out::required(name, "name") }?;
         // SAFETY: as above.
         let (probability, threshold, present) =
-            unsafe { (Out::optional(probability), Out::optional(threshold), Out::optional(present)) };
+            unsafe { (Out::optional(probability)?, Out::optional(threshold)?, Out::optional(present)?) };
         let object = table::get::<ReportObject>(report)?;
         let text = element(&object.findings, index, "finding")?;
         let finding = element(object.report.findings(), index, "finding")?;
@@ -215,7 +215,7 @@ pub unsafe extern "C" fn diffvp_report_importance(
 ) -> i32 {
     let body = || {
         // SAFETY: the contract of the header.
-        let (values, count) = unsafe { (Out::required(values, "values")?, Out::optional(count)) };
+        let (values, count) = unsafe { (Out::required(values, "values")?, Out::optional(count)?) };
         let object = table::get::<ReportObject>(report)?;
         count.write(object.report.importance().len());
         values.write(object.report.importance().as_ptr());
@@ -247,7 +247,7 @@ pub unsafe extern "C" fn diffvp_report_warning(
 ) -> i32 {
     let body = || {
         // SAFETY: the contract of the header.
-        let (code, message) = unsafe { (Out::optional(code), Out::required(message, "message")?) };
+        let (code, message) = unsafe { (Out::optional(code)?, Out::required(message, "message")?) };
         let object = table::get::<ReportObject>(report)?;
         let warning = element(&object.warnings, index, "warning")?;
         code.write(warning.code.as_ptr());
@@ -269,7 +269,7 @@ pub unsafe extern "C" fn diffvp_report_intended_use(
 ) -> i32 {
     let body = || {
         // SAFETY: the contract of the header.
-        let (clinical_use, statement) = unsafe { (Out::optional(clinical_use), Out::optional(statement)) };
+        let (clinical_use, statement) = unsafe { (Out::optional(clinical_use)?, Out::optional(statement)?) };
         let object = table::get::<ReportObject>(report)?;
         clinical_use.write(object.report.clinical_use().into());
         statement.write(object.statement.as_ptr());

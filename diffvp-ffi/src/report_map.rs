@@ -77,7 +77,7 @@ pub unsafe extern "C" fn diffvp_report_map_peak(
     let body = || {
         let room = if position_mm.is_null() { 0 } else { 3 };
         // SAFETY: the contract of the header.
-        let (value, position) = unsafe { (Out::optional(value), Buffer::new(position_mm, room, "position_mm")?) };
+        let (value, position) = unsafe { (Out::optional(value)?, Buffer::new(position_mm, room, "position_mm")?) };
         let (peak, at_mm) = table::get::<ReportObject>(report)?.report.difference_map().peak();
         position.write(&at_mm[..room], "position_mm")?;
         value.write(peak);

@@ -142,7 +142,7 @@ pub unsafe extern "C" fn diffvp_scan_voxels(
 ) -> i32 {
     let body = || {
         // SAFETY: the contract of the header.
-        let (place, count) = unsafe { (Out::required(voxels_hu, "voxels_hu")?, Out::optional(count)) };
+        let (place, count) = unsafe { (Out::required(voxels_hu, "voxels_hu")?, Out::optional(count)?) };
         let object = table::get::<ScanObject>(scan)?;
         let voxels = object.scan.volume().voxels_hu();
         count.write(voxels.len());
@@ -183,7 +183,7 @@ pub unsafe extern "C" fn diffvp_scan_warning(
 ) -> i32 {
     let body = || {
         // SAFETY: the contract of the header.
-        let (code, message) = unsafe { (Out::optional(code), Out::required(message, "message")?) };
+        let (code, message) = unsafe { (Out::optional(code)?, Out::required(message, "message")?) };
         let object = table::get::<ScanObject>(scan)?;
         let warning = element(&object.warnings, index, "warning")?;
         code.write(warning.code.as_ptr());

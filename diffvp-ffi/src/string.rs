@@ -40,7 +40,7 @@ pub unsafe extern "C" fn diffvp_string_text(
 ) -> i32 {
     let body = || {
         // SAFETY: the contract of the header.
-        let (text, length) = unsafe { (Out::required(text, "text")?, Out::optional(length)) };
+        let (text, length) = unsafe { (Out::required(text, "text")?, Out::optional(length)?) };
         let string = table::get::<StringObject>(string)?;
         length.write(string.0.count_bytes());
         text.write(string.0.as_ptr());

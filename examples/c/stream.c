@@ -21,21 +21,37 @@ static int failed(int32_t status, diffvp_error *error)
     return 1;
 }
 
-/* What the timer needs. */
+/* A deadline: stops the report, unless it ends before. */
 struct timer {
     diffvp_cancel *cancel;
-    double seconds;
+    struct timespec deadline;
+    pthread_mutex_t mutex;
+    pthread_cond_t ended;
+    int has_ended;
 };
 
 static void *stop_later(void *argument)
 {
-    const struct timer *timer = argument;
-    struct timespec pause;
-    pause.tv_sec = (time_t)timer->seconds;
-    pause.tv_nsec = (long)((timer->seconds - (double)pause.tv_sec) * 1e9);
-    nanosleep(&pause, NULL);
-    diffvp_cancel_trigger(timer->cancel, NULL);
+    struct timer *timer = argument;
+    int waited = 0;
+    pthread_mutex_lock(&timer->mutex);
+    while (!timer->has_ended && waited == 0)
+        waited = pthread_cond_timedwait(&timer->ended, &timer->mutex, &timer->deadline);
+    if (!timer->has_ended)
+        diffvp_cancel_trigger(timer->cancel, NULL);
+    pthread_mutex_unlock(&timer->mutex);
     return NULL;
+}
+
+static void set_deadline(struct timer *timer, double seconds)
+{
+    clock_gettime(CLOCK_REALTIME, &timer->deadline);
+    timer->deadline.tv_sec += (time_t)seconds;
+    timer->deadline.tv_nsec += (long)((seconds - (double)(time_t)seconds) * 1e9);
+    if (timer->deadline.tv_nsec >= 1000000000L) {
+        timer->deadline.tv_sec += 1;
+        timer->deadline.tv_nsec -= 1000000000L;
+    }
 }
 
 /* What the callbacks share. */
@@ -90,7 +106,7 @@ int main(int argc, char **argv)
     const double spacing_mm[3] = {3.5, 3.5, 5.0};
     const double origin_mm[3] = {-168.0, -168.0, 0.0};
     struct progress progress = {0, -1};
-    struct timer timer = {NULL, 0.0};
+    struct timer timer = {NULL, {0, 0}, PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0};
     pthread_t thread;
     int started = 0, result = 1;
 
@@ -98,7 +114,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: %s PACKAGE SECONDS\n", argv[0]);
         return 2;
     }
-    timer.seconds = atof(argv[2]);
+    set_deadline(&timer, atof(argv[2]));
 
     diffvp_error *error = NULL;
     diffvp_options *options = NULL;
@@ -138,8 +154,13 @@ int main(int argc, char **argv)
         failed(status, error);
     }
 
-    if (started)
+    if (started) {
+        pthread_mutex_lock(&timer.mutex);
+        timer.has_ended = 1;
+        pthread_cond_signal(&timer.ended);
+        pthread_mutex_unlock(&timer.mutex);
         pthread_join(thread, NULL);
+    }
     diffvp_cancel_free(timer.cancel);
     diffvp_report_free(report);
     diffvp_scan_free(scan);

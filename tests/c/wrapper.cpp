@@ -60,6 +60,7 @@ int main(int argc, char **argv)
     struct Mine {
         int number;
     };
+    listener.on_progress = nullptr;
     listener.on_text = [](const std::string &) -> bool { throw Mine{42}; };
     int caught = 0;
     try {

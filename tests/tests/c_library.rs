@@ -52,13 +52,13 @@ fn the_name_carries_the_version_of_the_interface_and_the_code_stays_loaded() {
     let sections = file.elf_header().sections(endian, data).unwrap();
     let (entries, strings) = sections.dynamic(endian, data).unwrap().expect("a dynamic section");
     let strings = sections.strings(endian, data, strings).unwrap();
-    let value = |tag: u32| entries.iter().find(|entry| entry.tag32(endian) == Some(tag));
-    let name = value(elf::DT_SONAME).expect("a soname").string(endian, strings).unwrap();
+    let value = |tag| entries.iter().find(|entry| entry.tag(endian) == tag).expect("an entry");
+    let name = value(elf::DT_SONAME).string(endian, strings).unwrap();
     assert_eq!(String::from_utf8_lossy(name), format!("libdiffvp.so.{}", diffvp_ffi::DIFFVP_ABI_VERSION));
-    let flags = value(elf::DT_FLAGS_1).expect("flags").val32(endian).unwrap();
-    assert_ne!(flags & elf::DF_1_NODELETE, 0, "threads may outlive a dlclose");
+    let flags = elf::DynamicFlags1(value(elf::DT_FLAGS_1).val(endian));
+    assert_eq!(flags & elf::DF_1_NODELETE, elf::DF_1_NODELETE, "threads may outlive a dlclose");
     // ONNX Runtime is loaded at run time, from where the host says.
-    let needed = entries.iter().filter(|entry| entry.tag32(endian) == Some(elf::DT_NEEDED));
+    let needed = entries.iter().filter(|entry| entry.tag(endian) == elf::DT_NEEDED);
     let needed: Vec<_> =
         needed.map(|entry| String::from_utf8_lossy(entry.string(endian, strings).unwrap()).into_owned()).collect();
     assert!(needed.iter().all(|library| !library.contains("onnx") && !library.contains("stdc++")), "{needed:?}");
