@@ -7,7 +7,7 @@
 
 macro_rules! hide {
     ($($name:literal)*) => {
-        #[cfg(all(unix, not(target_vendor = "apple")))]
+        #[cfg(all(unix, not(target_vendor = "apple"), not(miri)))]
         core::arch::global_asm!($(concat!(".hidden ", $name)),*);
         #[cfg(target_vendor = "apple")]
         core::arch::global_asm!($(concat!(".private_extern _", $name)),*);

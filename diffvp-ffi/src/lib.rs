@@ -46,3 +46,13 @@ pub use scan_memory::*;
 pub use status::*;
 pub use string::*;
 pub use version::*;
+
+#[cfg(test)]
+extern crate self as diffvp_ffi;
+
+#[cfg(test)]
+mod caught;
+
+#[cfg(test)]
+#[path = "../tests/surface/mod.rs"]
+mod surface;

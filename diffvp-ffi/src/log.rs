@@ -13,9 +13,7 @@ use tracing::{Event, Level, Metadata};
 
 use crate::boundary::call;
 use crate::error::diffvp_error;
-use crate::status::{
-    DIFFVP_STATUS_INVALID_ARGUMENT, DIFFVP_STATUS_LOG_TAKEN, DIFFVP_STATUS_REENTRANT, Failure,
-};
+use crate::status::{DIFFVP_STATUS_INVALID_ARGUMENT, DIFFVP_STATUS_LOG_TAKEN, DIFFVP_STATUS_REENTRANT, Failure};
 use crate::text::c_text;
 
 /// Something failed.

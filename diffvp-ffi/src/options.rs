@@ -7,10 +7,10 @@ use diffvp::{CancelToken, Device, ReferencePolicy, ReportOptions, Sampling, Scan
 
 use crate::boundary::call;
 use crate::error::{diffvp_error, free};
+use crate::input;
 use crate::output::Out;
 use crate::status::{DIFFVP_STATUS_INVALID_ARGUMENT, Failure};
 use crate::table::{self, Kind, Object};
-use crate::input;
 
 /// The processor.
 pub const DIFFVP_DEVICE_CPU: i32 = 0;

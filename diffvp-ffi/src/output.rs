@@ -14,8 +14,9 @@ impl<T> Out<T> {
     /// # Safety
     /// `place` is null or points to memory for one `T` that may be written while the value lives.
     pub(crate) unsafe fn required(place: *mut T, name: &str) -> Result<Self, Failure> {
-        let place = NonNull::new(place)
-            .ok_or_else(|| Failure::new(DIFFVP_STATUS_NULL_ARGUMENT, format!("{name}, where the result goes, is null")))?;
+        let place = NonNull::new(place).ok_or_else(|| {
+            Failure::new(DIFFVP_STATUS_NULL_ARGUMENT, format!("{name}, where the result goes, is null"))
+        })?;
         if !place.is_aligned() {
             let detail = format!("{name}, where the result goes, is not aligned to {} bytes", align_of::<T>());
             return Err(Failure::new(DIFFVP_STATUS_INVALID_ARGUMENT, detail));

@@ -54,8 +54,7 @@ pub type diffvp_text_callback =
 
 /// Hears of each stage that begins: one of the DIFFVP_STAGE_ constants (there may be more of them in later versions),
 /// and the share of stages that are over, from 0 to 1. Returns and rules as for diffvp_text_callback.
-pub type diffvp_progress_callback =
-    Option<unsafe extern "C" fn(stage: i32, done: f32, user_data: *mut c_void) -> i32>;
+pub type diffvp_progress_callback = Option<unsafe extern "C" fn(stage: i32, done: f32, user_data: *mut c_void) -> i32>;
 
 /// Opens a model package: verifies all of it and loads it, which takes seconds.
 ///

@@ -106,7 +106,9 @@ pub unsafe extern "C" fn diffvp_scan_grid(
         let object = table::get::<ScanObject>(scan)?;
         let volume = object.scan.volume();
         // SAFETY: the contract of the header.
-        unsafe { write_grid([spacing_mm, direction, origin_mm], volume.spacing_mm(), volume.direction(), volume.origin_mm()) }
+        unsafe {
+            write_grid([spacing_mm, direction, origin_mm], volume.spacing_mm(), volume.direction(), volume.origin_mm())
+        }
     };
     // SAFETY: the contract of the header.
     unsafe { call(error, body) }

@@ -115,10 +115,26 @@ const TABLE: &[(i32, &CStr, &CStr)] = &[
     (DIFFVP_STATUS_PACKAGE_FILE_MISSING, c"package_file_missing", c"a listed file is not there"),
     (DIFFVP_STATUS_PACKAGE_FILE_CHANGED, c"package_file_changed", c"size or hash differ from the manifest"),
     (DIFFVP_STATUS_BANK_MISMATCH, c"bank_mismatch", c"the reference bank belongs to another encoder"),
-    (DIFFVP_STATUS_PACKAGE_CONTENT, c"package_content", c"a file is whole but cannot be used, such as a graph that is not ONNX"),
-    (DIFFVP_STATUS_RUNTIME_NOT_FOUND, c"runtime_not_found", c"no ONNX Runtime library; the message lists every place tried"),
-    (DIFFVP_STATUS_RUNTIME_UNUSABLE, c"runtime_unusable", c"a library that is none, too old, or not the one already loaded"),
-    (DIFFVP_STATUS_DEVICE_UNAVAILABLE, c"device_unavailable", c"the requested device cannot be used; nothing falls back"),
+    (
+        DIFFVP_STATUS_PACKAGE_CONTENT,
+        c"package_content",
+        c"a file is whole but cannot be used, such as a graph that is not ONNX",
+    ),
+    (
+        DIFFVP_STATUS_RUNTIME_NOT_FOUND,
+        c"runtime_not_found",
+        c"no ONNX Runtime library; the message lists every place tried",
+    ),
+    (
+        DIFFVP_STATUS_RUNTIME_UNUSABLE,
+        c"runtime_unusable",
+        c"a library that is none, too old, or not the one already loaded",
+    ),
+    (
+        DIFFVP_STATUS_DEVICE_UNAVAILABLE,
+        c"device_unavailable",
+        c"the requested device cannot be used; nothing falls back",
+    ),
     (DIFFVP_STATUS_INFERENCE, c"inference", c"ONNX Runtime failed while running a graph"),
     (DIFFVP_STATUS_CANCELLED, c"cancelled", c"the caller stopped the report"),
     (DIFFVP_STATUS_INVALID_OPTION, c"invalid_option", c"an option with a value that cannot be used"),
@@ -130,12 +146,32 @@ const TABLE: &[(i32, &CStr, &CStr)] = &[
     (DIFFVP_STATUS_STALE_HANDLE, c"stale_handle", c"a handle that was already freed"),
     (DIFFVP_STATUS_WRONG_KIND, c"wrong_kind", c"a handle of another type than the function takes"),
     (DIFFVP_STATUS_INVALID_UTF8, c"invalid_utf8", c"text that is not UTF-8"),
-    (DIFFVP_STATUS_INVALID_ARGUMENT, c"invalid_argument", c"a number that is none of the documented constants, or outside its range"),
-    (DIFFVP_STATUS_INVALID_SIZE, c"invalid_size", c"sizes that contradict each other, or are larger than memory can be"),
+    (
+        DIFFVP_STATUS_INVALID_ARGUMENT,
+        c"invalid_argument",
+        c"a number that is none of the documented constants, or outside its range",
+    ),
+    (
+        DIFFVP_STATUS_INVALID_SIZE,
+        c"invalid_size",
+        c"sizes that contradict each other, or are larger than memory can be",
+    ),
     (DIFFVP_STATUS_NO_SUCH_INDEX, c"no_such_index", c"an index that is not below its count"),
-    (DIFFVP_STATUS_BUFFER_TOO_SMALL, c"buffer_too_small", c"the caller's buffer is too small; the message says what is needed"),
-    (DIFFVP_STATUS_PANIC, c"panic", c"a mistake of this library was caught; the message has its text, please report it"),
-    (DIFFVP_STATUS_TOO_MANY_HANDLES, c"too_many_handles", c"more objects are alive than can be named; some are never freed"),
+    (
+        DIFFVP_STATUS_BUFFER_TOO_SMALL,
+        c"buffer_too_small",
+        c"the caller's buffer is too small; the message says what is needed",
+    ),
+    (
+        DIFFVP_STATUS_PANIC,
+        c"panic",
+        c"a mistake of this library was caught; the message has its text, please report it",
+    ),
+    (
+        DIFFVP_STATUS_TOO_MANY_HANDLES,
+        c"too_many_handles",
+        c"more objects are alive than can be named; some are never freed",
+    ),
     (DIFFVP_STATUS_OUT_OF_MEMORY, c"out_of_memory", c"there is not enough memory for what was asked"),
     (DIFFVP_STATUS_REENTRANT, c"reentrant", c"the function was called from inside a callback that does not allow it"),
     (DIFFVP_STATUS_LOG_TAKEN, c"log_taken", c"another part of the process listens to the log already"),
@@ -198,7 +234,10 @@ mod tests {
         let after = |function: &str| source.split(function).nth(1).expect("the function");
         let arms = |text: &str| -> Vec<String> {
             let body = text.split("\n    }\n").next().expect("its body");
-            body.lines().filter_map(|line| line.trim().strip_prefix("Error::")?.split_once(" => ")).map(|(_, v)| v.trim_end_matches(',').trim_matches('"').to_owned()).collect()
+            body.lines()
+                .filter_map(|line| line.trim().strip_prefix("Error::")?.split_once(" => "))
+                .map(|(_, v)| v.trim_end_matches(',').trim_matches('"').to_owned())
+                .collect()
         };
         let numbers = arms(after("pub fn code(&self) -> i32"));
         let words = arms(after("pub fn name(&self) -> &'static str"));
@@ -210,8 +249,11 @@ mod tests {
     fn every_error_of_the_library_has_its_row() {
         let library = library();
         assert!(library.len() > 25);
-        let rows: Vec<(i32, String)> =
-            TABLE.iter().filter(|row| row.0 != 0 && row.0 < 1000).map(|row| (row.0, row.1.to_str().unwrap().to_owned())).collect();
+        let rows: Vec<(i32, String)> = TABLE
+            .iter()
+            .filter(|row| row.0 != 0 && row.0 < 1000)
+            .map(|row| (row.0, row.1.to_str().unwrap().to_owned()))
+            .collect();
         assert_eq!(rows, library, "statuses of the C interface (left) and of diffvp::Error (right)");
     }
 

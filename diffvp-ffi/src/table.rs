@@ -18,7 +18,8 @@ use std::any::Any;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::status::{
-    DIFFVP_STATUS_INVALID_HANDLE, DIFFVP_STATUS_NULL_ARGUMENT, DIFFVP_STATUS_STALE_HANDLE, DIFFVP_STATUS_TOO_MANY_HANDLES, DIFFVP_STATUS_WRONG_KIND, Failure,
+    DIFFVP_STATUS_INVALID_HANDLE, DIFFVP_STATUS_NULL_ARGUMENT, DIFFVP_STATUS_STALE_HANDLE,
+    DIFFVP_STATUS_TOO_MANY_HANDLES, DIFFVP_STATUS_WRONG_KIND, Failure,
 };
 
 const INDEX_BITS: u32 = 24;
@@ -96,14 +97,18 @@ impl Table {
         let named = handle >> (GENERATION_BITS + INDEX_BITS);
         let kind = Kind::ALL.into_iter().find(|kind| *kind as u64 == named);
         let name = wanted.name();
-        let unknown = || Failure::new(DIFFVP_STATUS_INVALID_HANDLE, format!("not a {name}: this library never made this handle"));
+        let unknown =
+            || Failure::new(DIFFVP_STATUS_INVALID_HANDLE, format!("not a {name}: this library never made this handle"));
         let (kind, entry) = kind.zip(self.entries.get(index)).ok_or_else(unknown)?;
         match &entry.object {
             Some((found, object)) if generation == entry.generation && *found == kind => {
                 if kind == wanted {
                     return Ok((index, object));
                 }
-                Err(Failure::new(DIFFVP_STATUS_WRONG_KIND, format!("a {} was given where a {name} belongs", kind.name())))
+                Err(Failure::new(
+                    DIFFVP_STATUS_WRONG_KIND,
+                    format!("a {} was given where a {name} belongs", kind.name()),
+                ))
             }
             _ if generation < entry.generation => {
                 Err(Failure::new(DIFFVP_STATUS_STALE_HANDLE, format!("this {} was already freed", kind.name())))
@@ -190,7 +195,11 @@ mod tests {
         assert_eq!(code(remove::<Other>(handle)), DIFFVP_STATUS_WRONG_KIND);
         assert_eq!(code(get::<Probe>(std::ptr::null())), DIFFVP_STATUS_NULL_ARGUMENT);
         for garbage in [1usize, 0xdead_beef, usize::MAX, handle.addr() ^ 1 << 63, handle.addr() + (1 << INDEX_BITS)] {
-            assert_eq!(code(get::<Probe>(std::ptr::without_provenance(garbage))), DIFFVP_STATUS_INVALID_HANDLE, "{garbage:x}");
+            assert_eq!(
+                code(get::<Probe>(std::ptr::without_provenance(garbage))),
+                DIFFVP_STATUS_INVALID_HANDLE,
+                "{garbage:x}"
+            );
         }
         let local = 0u64;
         assert_eq!(code(get::<Probe>((&raw const local).cast())), DIFFVP_STATUS_INVALID_HANDLE);

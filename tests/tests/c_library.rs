@@ -41,7 +41,11 @@ fn exactly_the_listed_symbols_are_exported() {
 
 #[test]
 fn the_header_declares_what_is_exported() {
-    assert_eq!(declared(), listed().into_iter().collect(), "include/diffvp.h (left) and diffvp-ffi/symbols.txt (right)");
+    assert_eq!(
+        declared(),
+        listed().into_iter().collect(),
+        "include/diffvp.h (left) and diffvp-ffi/symbols.txt (right)"
+    );
 }
 
 #[test]

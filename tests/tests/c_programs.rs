@@ -129,7 +129,12 @@ fn heavy_memory_after_200_reports_is_that_after_20() {
         let mut command = program(&cycles, &[&chest_file(), &package(), &"200"]);
         let told = succeed(command.args(shared));
         let kib: Vec<f64> = told.lines().map(|line| line.parse().unwrap()).collect();
-        println!("{what}: {} KiB after 20 reports, {} KiB after 200 ({:+.2} %)", kib[0], kib[1], 100.0 * (kib[1] / kib[0] - 1.0));
+        println!(
+            "{what}: {} KiB after 20 reports, {} KiB after 200 ({:+.2} %)",
+            kib[0],
+            kib[1],
+            100.0 * (kib[1] / kib[0] - 1.0)
+        );
         assert!(kib[1] < kib[0] * 1.02, "{what}: {kib:?} KiB");
     }
 }

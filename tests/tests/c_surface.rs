@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::ffi::{CStr, CString, c_char};
+use std::path::PathBuf;
 use std::sync::{Mutex, OnceLock};
 
 use diffvp_ffi::{
     DIFFVP_STATUS_INVALID_ARGUMENT, DIFFVP_STATUS_INVALID_HANDLE, DIFFVP_STATUS_NULL_ARGUMENT, DIFFVP_STATUS_OK,
     DIFFVP_STATUS_STALE_HANDLE, DIFFVP_STATUS_WRONG_KIND,
 };
-use diffvp_tests::c_program::{chest_file, root};
-use diffvp_tests::demo::package;
+use diffvp_tests::c_program::root;
+use diffvp_tests::demo::{chest, package, work_folder};
 use proptest::prelude::*;
 
 #[path = "../../diffvp-ffi/tests/surface/mod.rs"]
@@ -28,7 +29,7 @@ struct World {
 fn world() -> &'static World {
     static WORLD: OnceLock<World> = OnceLock::new();
     WORLD.get_or_init(|| {
-        let inputs = Inputs::new(chest_file().to_str().unwrap(), package().to_str().unwrap());
+        let inputs = Inputs::new(tilted_chest().to_str().unwrap(), package().to_str().unwrap());
         let mut world = World { inputs, good: [0; 7] };
         for kind in KINDS {
             world.good[kind as usize] = world.fresh(kind);
@@ -39,6 +40,18 @@ fn world() -> &'static World {
         }
         world
     })
+}
+
+/// A chest whose grid is turned against the body, so that its scan has a warning.
+fn tilted_chest() -> PathBuf {
+    let chest = chest(0);
+    let (sin, cos) = 0.2f64.sin_cos();
+    let direction = [[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]];
+    let voxels = chest.voxels_hu().to_vec();
+    let tilted = diffvp::Volume::new(voxels, chest.dims(), chest.spacing_mm(), chest.origin_mm(), direction).unwrap();
+    let path = work_folder().join("tilted.nii.gz");
+    diffvp::scan::write_nifti(&tilted, &path).unwrap();
+    path
 }
 
 fn row(name: &str) -> &'static Row {
@@ -69,7 +82,9 @@ impl World {
             Kind::Options => call(row("diffvp_options_new"), &[out, 0]),
             Kind::Cancel => call(row("diffvp_cancel_new"), &[out, 0]),
             Kind::Scan => call(row("diffvp_scan_open"), &[text(Text::ScanPath), 0, out, 0]),
-            Kind::Reporter => call(row("diffvp_reporter_open"), &[text(Text::PackagePath), self.good(Kind::Options), out, 0]),
+            Kind::Reporter => {
+                call(row("diffvp_reporter_open"), &[text(Text::PackagePath), self.good(Kind::Options), out, 0])
+            }
             Kind::Report => {
                 let (reporter, scan) = (self.good(Kind::Reporter), self.good(Kind::Scan));
                 call(row("diffvp_reporter_report"), &[reporter, scan, self.good(Kind::Options), 0, out, 0])
@@ -122,7 +137,9 @@ impl World {
             for (index, _) in row.args.iter().enumerate().filter(|(_, arg)| matches!(arg, Arg::Out)) {
                 // What is no handle is refused.
                 let value = places.value(index);
-                KINDS.iter().for_each(|kind| drop(free(*kind, value)));
+                for kind in KINDS {
+                    free(kind, value);
+                }
             }
         } else {
             assert!(places.untouched(row.args), "{} wrote a result", what());
@@ -220,12 +237,22 @@ fn dangling_looking() {
         Arg::Out | Arg::OutOrNull | Arg::OutArray | Arg::OutArrayOrNull => {
             let mut memory = [PATTERN; 4];
             let odd = memory.as_mut_ptr().expose_provenance() as u64 + 1;
-            assert_eq!(world().try_with(row, Some((index, odd))), DIFFVP_STATUS_INVALID_ARGUMENT, "{} {index}", row.name);
+            assert_eq!(
+                world().try_with(row, Some((index, odd))),
+                DIFFVP_STATUS_INVALID_ARGUMENT,
+                "{} {index}",
+                row.name
+            );
             assert_eq!(memory, [PATTERN; 4]);
         }
         Arg::Data(data) | Arg::DataOrNull(data) => {
             let odd = world().inputs.data(data) + 1;
-            assert_eq!(world().try_with(row, Some((index, odd))), DIFFVP_STATUS_INVALID_ARGUMENT, "{} {index}", row.name);
+            assert_eq!(
+                world().try_with(row, Some((index, odd))),
+                DIFFVP_STATUS_INVALID_ARGUMENT,
+                "{} {index}",
+                row.name
+            );
         }
         _ => {}
     });
@@ -250,7 +277,12 @@ fn huge() {
     cells(|row, index, arg| match arg {
         Arg::Number(_, bad) => {
             for (word, expected) in bad {
-                assert_eq!(world().try_with(row, Some((index, *word))), *expected, "{} argument {index}: {word:x}", row.name);
+                assert_eq!(
+                    world().try_with(row, Some((index, *word))),
+                    *expected,
+                    "{} argument {index}: {word:x}",
+                    row.name
+                );
             }
         }
         Arg::Text(Text::Any) => assert_eq!(world().try_with(row, Some((index, word(long.as_ptr())))), DIFFVP_STATUS_OK),
@@ -321,7 +353,11 @@ fn concurrent() {
                     scope.spawn(move || {
                         for (row, index) in users {
                             let status = world().try_with(row, Some((*index, handle)));
-                            assert!([DIFFVP_STATUS_OK, DIFFVP_STATUS_STALE_HANDLE].contains(&status), "{}: {status}", row.name);
+                            assert!(
+                                [DIFFVP_STATUS_OK, DIFFVP_STATUS_STALE_HANDLE].contains(&status),
+                                "{}: {status}",
+                                row.name
+                            );
                         }
                         i32::from(thread >= 4 && free(kind, handle) == DIFFVP_STATUS_OK)
                     })

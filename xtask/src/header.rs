@@ -67,7 +67,17 @@ fn generate() -> Result<String> {
 
 /// The subjects of the header, in the order in which a reader needs them.
 const ORDER: [&str; 12] = [
-    "version", "status", "error", "string", "runtime", "options", "scan", "scan_memory", "cancel", "reporter", "report",
+    "version",
+    "status",
+    "error",
+    "string",
+    "runtime",
+    "options",
+    "scan",
+    "scan_memory",
+    "cancel",
+    "reporter",
+    "report",
     "report_map",
 ];
 

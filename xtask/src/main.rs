@@ -7,6 +7,7 @@ mod msrv;
 mod notices;
 mod process;
 mod runtime;
+mod sanitize;
 mod tests;
 
 use std::path::PathBuf;
@@ -45,6 +46,8 @@ enum Command {
     Notices(notices::Arguments),
     /// Check that the stated rust-version is true of every dependency, and compile with it where it is installed.
     Msrv,
+    /// Run the tests with threads under ThreadSanitizer; builds everything anew, which takes minutes.
+    SanitizeThreads,
     /// Remove what these commands put into the cache folder.
     CleanCache,
 }
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         Command::Header(arguments) => header::run(&arguments),
         Command::Notices(arguments) => notices::run(&arguments),
         Command::Msrv => msrv::run(),
+        Command::SanitizeThreads => sanitize::run(),
         Command::CleanCache => cache::clean(),
     };
     match result {

@@ -108,7 +108,10 @@ fn licence_files(manifest: &Path) -> Result<Vec<String>> {
     let mut texts = Vec::new();
     for entry in files {
         let name = entry.file_name().to_string_lossy().to_ascii_uppercase();
-        if ["LICENSE", "LICENCE", "COPYING", "NOTICE", "COPYRIGHT", "UNLICENSE"].iter().any(|word| name.starts_with(word)) {
+        if ["LICENSE", "LICENCE", "COPYING", "NOTICE", "COPYRIGHT", "UNLICENSE"]
+            .iter()
+            .any(|word| name.starts_with(word))
+        {
             let bytes = fs::read(entry.path()).unwrap_or_default();
             let text = String::from_utf8_lossy(&bytes).replace("\r\n", "\n");
             let lines: Vec<&str> = text.trim_end().lines().map(str::trim_end).collect();

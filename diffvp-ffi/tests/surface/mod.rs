@@ -2,7 +2,7 @@
 //!
 //! Used by the table of bad input, by random calls, by the test of caught panics and by the fuzz target.
 
-#![allow(dead_code, reason = "each user needs another part")]
+#![allow(dead_code, unreachable_pub, reason = "each user needs another part")]
 
 mod data;
 pub mod memory;
@@ -155,13 +155,14 @@ macro_rules! rows {
 }
 
 use diffvp_ffi::{
-    DIFFVP_STATUS_BUFFER_TOO_SMALL as SMALL, DIFFVP_STATUS_INVALID_ARGUMENT as BAD, DIFFVP_STATUS_INVALID_OPTION as OPTION,
-    DIFFVP_STATUS_INVALID_SIZE as SIZE, DIFFVP_STATUS_NO_SUCH_INDEX as INDEX, DIFFVP_STATUS_OK as OK,
+    DIFFVP_STATUS_BUFFER_TOO_SMALL as SMALL, DIFFVP_STATUS_INVALID_ARGUMENT as BAD,
+    DIFFVP_STATUS_INVALID_OPTION as OPTION, DIFFVP_STATUS_INVALID_SIZE as SIZE, DIFFVP_STATUS_NO_SUCH_INDEX as INDEX,
+    DIFFVP_STATUS_OK as OK,
 };
 
 use Arg::{
-    Callback, Data as In, DataOrNull as InOrNull, Error as Err, Freed, Handle as H, HandleOrNull as HOrNull, Number as N, Out,
-    OutArray, OutArrayOrNull, OutOrNull, Text as S, TextOrNull, UserData,
+    Callback, Data as In, DataOrNull as InOrNull, Error as Err, Freed, Handle as H, HandleOrNull as HOrNull,
+    Number as N, Out, OutArray, OutArrayOrNull, OutOrNull, Text as S, TextOrNull, UserData,
 };
 use Kind::{Cancel, Error, Options, Report, Reporter, Scan, String};
 

@@ -19,7 +19,14 @@ pub struct Caller<'a> {
 
 impl<'a> Caller<'a> {
     pub fn new(inputs: &'a Inputs, opens: bool) -> Self {
-        Caller { inputs, opens, handles: Vec::new(), lent: Vec::new(), freed: Vec::new(), long: CString::new("x/".repeat(5000)).expect("no NUL") }
+        Caller {
+            inputs,
+            opens,
+            handles: Vec::new(),
+            lent: Vec::new(),
+            freed: Vec::new(),
+            long: CString::new("x/".repeat(5000)).expect("no NUL"),
+        }
     }
 
     /// Lets random calls use a handle. It stays with its owner.
@@ -53,7 +60,9 @@ impl<'a> Caller<'a> {
         match arg {
             Arg::Handle(kind) | Arg::HandleOrNull(kind) => self.handle(kind, choice, true),
             Arg::Freed(kind) => self.handle(kind, choice, false),
-            Arg::Text(Text::PackagePath) if !self.opens || name == "diffvp_reporter_open" && choice > 8 => word(c"/nowhere".as_ptr()),
+            Arg::Text(Text::PackagePath) if !self.opens || name == "diffvp_reporter_open" && choice > 8 => {
+                word(c"/nowhere".as_ptr())
+            }
             Arg::Text(text) if sane => self.inputs.text(text),
             Arg::Text(_) | Arg::TextOrNull => {
                 let texts: [&CStr; 5] = [c"", c"/nowhere", c"\xff\xfe", &self.long, c"reference-000"];
@@ -81,7 +90,8 @@ impl<'a> Caller<'a> {
     fn handle(&self, kind: Kind, choice: u8, lent: bool) -> u64 {
         let pick = |list: &[u64]| if list.is_empty() { 0 } else { list[choice as usize / 8 % list.len()] };
         let lent = if lent { &self.lent[..] } else { &[] };
-        let right: Vec<u64> = self.handles.iter().chain(lent).filter(|(k, _)| *k == kind).map(|(_, handle)| *handle).collect();
+        let right: Vec<u64> =
+            self.handles.iter().chain(lent).filter(|(k, _)| *k == kind).map(|(_, handle)| *handle).collect();
         let any: Vec<u64> = self.handles.iter().map(|(_, handle)| *handle).collect();
         match choice % 8 {
             0 => 0,
@@ -122,7 +132,9 @@ impl<'a> Caller<'a> {
         let kind = match name {
             "diffvp_options_new" => Kind::Options,
             "diffvp_cancel_new" => Kind::Cancel,
-            "diffvp_scan_open" | "diffvp_scan_from_dicom" | "diffvp_scan_from_hu_i16" | "diffvp_scan_from_hu_f32" => Kind::Scan,
+            "diffvp_scan_open" | "diffvp_scan_from_dicom" | "diffvp_scan_from_hu_i16" | "diffvp_scan_from_hu_f32" => {
+                Kind::Scan
+            }
             "diffvp_reporter_open" => Kind::Reporter,
             "diffvp_reporter_report" | "diffvp_reporter_report_streaming" => Kind::Report,
             "diffvp_runtime_version" | "diffvp_runtime_library" => Kind::String,
