@@ -109,8 +109,14 @@ fn cycles_of_open_report_close_end_well() {
 /// Fails on a definite leak, and on an invalid access, of anything but ONNX Runtime itself.
 fn valgrind(cycles: &Path, count: &str) {
     let suppressions = format!("--suppressions={}", root().join("tests/c/valgrind.supp").display());
-    let flags: [&str; 5] =
-        ["--error-exitcode=9", "--leak-check=full", "--errors-for-leak-kinds=definite", "--quiet", &suppressions];
+    let flags: [&str; 6] = [
+        "--error-exitcode=9",
+        "--leak-check=full",
+        "--show-leak-kinds=definite",
+        "--errors-for-leak-kinds=definite",
+        "--quiet",
+        &suppressions,
+    ];
     let mut command = program(Path::new("valgrind"), &[]);
     command.args(flags).arg(cycles).arg(chest_file()).arg(package()).arg(count);
     let output = output(&mut command, Duration::from_secs(6 * 3600));
