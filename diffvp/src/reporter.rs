@@ -9,7 +9,7 @@ use crate::engine::Engine;
 use crate::options::{Event, Flow, ReportOptions, Stage};
 use crate::package::Manifest;
 use crate::report::{Draft, Parts, Report, Timings};
-use crate::runtime::{Device, SessionOptions};
+use crate::runtime::{Device, Permits, SessionOptions};
 use crate::scan::Scan;
 use crate::vision::VolumeTensor;
 use crate::{Error, Result, prompt};
@@ -27,6 +27,7 @@ use crate::{Error, Result, prompt};
 pub struct Reporter {
     engine: RwLock<Arc<Engine>>,
     options: SessionOptions,
+    permits: Permits,
 }
 
 /// Opens a [`Reporter`] with other than the default device, threads or library.
@@ -34,6 +35,7 @@ pub struct Reporter {
 pub struct ReporterBuilder {
     dir: PathBuf,
     options: SessionOptions,
+    concurrency: usize,
 }
 
 impl ReporterBuilder {
@@ -49,6 +51,13 @@ impl ReporterBuilder {
         self
     }
 
+    /// Reports made at a time; further ones wait, and can be cancelled while they do. 0, the default, for no
+    /// limit. Each running report holds its own working memory.
+    pub fn concurrency(mut self, reports: usize) -> Self {
+        self.concurrency = reports;
+        self
+    }
+
     /// The ONNX Runtime library; see [`crate::runtime`] for where it is looked for without this.
     pub fn library(mut self, path: impl Into<PathBuf>) -> Self {
         self.options.library = Some(path.into());
@@ -61,7 +70,8 @@ impl ReporterBuilder {
     /// Those of [`Reporter::open`].
     pub fn build(self) -> Result<Reporter> {
         let engine = Engine::open(&self.dir, &self.options)?;
-        Ok(Reporter { engine: RwLock::new(Arc::new(engine)), options: self.options })
+        let permits = Permits::new(self.concurrency);
+        Ok(Reporter { engine: RwLock::new(Arc::new(engine)), options: self.options, permits })
     }
 }
 
@@ -77,7 +87,7 @@ impl Reporter {
 
     /// Begins to open a package with other settings.
     pub fn builder(dir: impl AsRef<Path>) -> ReporterBuilder {
-        ReporterBuilder { dir: dir.as_ref().to_path_buf(), options: SessionOptions::default() }
+        ReporterBuilder { dir: dir.as_ref().to_path_buf(), options: SessionOptions::default(), concurrency: 0 }
     }
 
     /// The manifest of the package in use.
@@ -125,9 +135,10 @@ impl Reporter {
         options: &ReportOptions,
         mut on_event: impl FnMut(Event<'_>) -> Flow,
     ) -> Result<Report> {
+        let cancel = &options.cancel;
+        let _permit = self.permits.take(cancel)?;
         let engine = self.engine();
         let manifest = engine.package.manifest();
-        let cancel = &options.cancel;
         let sampler = Sampler::new(options.sampling, options.seed)?;
         let limit = manifest.generation.max_new_tokens;
         let max_new_tokens = options.max_new_tokens.map_or(limit, |tokens| tokens.min(limit));
@@ -138,6 +149,7 @@ impl Reporter {
         let mut clock = Clock { stage_begin: begin };
         let mut enter = |stage: Stage| {
             let done = Stage::ALL.iter().position(|s| *s == stage).unwrap_or(0) as f32 / Stage::ALL.len() as f32;
+            tracing::debug!(?stage, "a stage begins");
             cancel.check()?;
             proceed(on_event(Event::Stage { stage, done }))
         };
@@ -172,6 +184,7 @@ impl Reporter {
         })?;
         timings.decode = clock.lap();
         timings.total = begin.elapsed();
+        tracing::info!(tokens = written.generated_tokens, "a report was written in {:.0?}", timings.total);
         draft.finish(Parts {
             scan,
             engine: &engine,

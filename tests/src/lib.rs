@@ -1,5 +1,6 @@
 //! What the whole-system tests share.
 
+pub mod c_program;
 pub mod demo;
 pub mod golden;
 pub mod measure;

@@ -3,10 +3,13 @@
 mod bench;
 mod cache;
 mod demo;
+mod header;
 mod libtorch;
 mod msrv;
+mod notices;
 mod process;
 mod runtime;
+mod sanitize;
 mod tests;
 
 use std::path::PathBuf;
@@ -49,8 +52,14 @@ enum Command {
         #[arg(long, value_name = "FOLDER")]
         wheels: Option<PathBuf>,
     },
+    /// Write include/diffvp.h, or check that it is what the sources give.
+    Header(header::Arguments),
+    /// Write THIRD-PARTY-NOTICES.md, or check that it is what Cargo.lock gives.
+    Notices(notices::Arguments),
     /// Check that the stated rust-version is true of every dependency, and compile with it where it is installed.
     Msrv,
+    /// Run the tests with threads under ThreadSanitizer; builds everything anew, which takes minutes.
+    SanitizeThreads,
     /// Remove what these commands put into the cache folder.
     CleanCache,
 }
@@ -66,7 +75,10 @@ fn main() -> ExitCode {
         Command::Libtorch { wheels } => {
             libtorch::ensure(wheels.as_deref()).map(|library| println!("{}", libtorch::environment(&library)))
         }
+        Command::Header(arguments) => header::run(&arguments),
+        Command::Notices(arguments) => notices::run(&arguments),
         Command::Msrv => msrv::run(),
+        Command::SanitizeThreads => sanitize::run(),
         Command::CleanCache => cache::clean(),
     };
     match result {

@@ -25,9 +25,11 @@ pub enum Sampling {
 }
 
 impl Sampling {
+    /// Checks the numbers before a report is asked for.
+    ///
     /// # Errors
     /// [`Error::InvalidOption`] for a temperature that is not positive or a `top_p` outside (0, 1].
-    pub(crate) fn validate(&self) -> Result<()> {
+    pub fn validate(&self) -> Result<()> {
         if let Sampling::Random { temperature, top_p, .. } = *self {
             if !(temperature.is_finite() && temperature > 0.0) {
                 let detail = format!("{temperature} is not above 0");

@@ -66,6 +66,26 @@ impl DifferenceMap {
         &self.values
     }
 
+    /// Voxels of the scan's grid along x, y, z.
+    pub fn dims(&self) -> [usize; 3] {
+        self.dims
+    }
+
+    /// Spacing of the scan's grid along x, y, z in mm.
+    pub fn spacing_mm(&self) -> [f64; 3] {
+        self.spacing_mm
+    }
+
+    /// Centre of the scan's voxel (0, 0, 0) in LPS patient coordinates, in mm.
+    pub fn origin_mm(&self) -> [f64; 3] {
+        self.origin_mm
+    }
+
+    /// Direction cosines of the scan's grid, as [`Volume::direction`].
+    pub fn direction(&self) -> [[f64; 3]; 3] {
+        self.direction
+    }
+
     /// The map on the scan's own grid, `x` fastest, then `y`, then `z`; 0 outside the model's field of view.
     ///
     /// Trilinear in the feature grid, with voxel centres at half indices and the outermost features

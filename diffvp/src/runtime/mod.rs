@@ -22,6 +22,7 @@ mod device;
 mod environment;
 mod graph;
 mod library;
+mod permits;
 mod pool;
 mod tensor;
 
@@ -31,6 +32,7 @@ pub use device::Device;
 pub use environment::{RuntimeInfo, info, telemetry_state};
 pub use graph::{Graph, Port, SessionOptions};
 pub use library::{LIBRARY_VERSION, cache_dir, search_places};
+pub(crate) use permits::Permits;
 pub use tensor::{Tensor, TensorData};
 
 /// Oldest minor version of ONNX Runtime (1.x) whose interface this crate uses.

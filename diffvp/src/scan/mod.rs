@@ -53,7 +53,22 @@ impl Default for ScanOptions {
 }
 
 impl ScanOptions {
-    fn validate(&self) -> Result<()> {
+    /// Whether a volume of this many voxels may be loaded.
+    ///
+    /// # Errors
+    /// [`Error::LimitExceeded`] above [`max_voxels`](Self::max_voxels).
+    pub fn admit(&self, voxels: u64) -> Result<()> {
+        if voxels <= self.max_voxels {
+            return Ok(());
+        }
+        Err(Error::LimitExceeded { what: "number of voxels".into(), found: voxels, limit: self.max_voxels })
+    }
+
+    /// Checks the numbers before a scan is opened.
+    ///
+    /// # Errors
+    /// [`Error::InvalidOption`].
+    pub fn validate(&self) -> Result<()> {
         if let Some(spacing_mm) = self.spacing_mm
             && !spacing_mm.iter().all(|s| s.is_finite() && *s > 0.0)
         {

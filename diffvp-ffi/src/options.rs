@@ -1,0 +1,319 @@
+//! `diffvp_options`: one bag of settings for scans, reporters and reports.
+
+use std::ffi::c_char;
+use std::sync::{Mutex, PoisonError};
+
+use diffvp::{CancelToken, Device, ReferencePolicy, ReportOptions, Sampling, ScanOptions};
+
+use crate::boundary::call;
+use crate::error::{diffvp_error, free};
+use crate::input;
+use crate::output::Out;
+use crate::status::{DIFFVP_STATUS_INVALID_ARGUMENT, Failure};
+use crate::table::{self, Kind, Object};
+
+/// The processor.
+pub const DIFFVP_DEVICE_CPU: i32 = 0;
+/// An NVIDIA GPU through CUDA.
+pub const DIFFVP_DEVICE_CUDA: i32 = 1;
+/// An NVIDIA GPU through TensorRT.
+pub const DIFFVP_DEVICE_TENSORRT: i32 = 2;
+
+/// Settings, all with a default. Functions that take options read them during the call and keep nothing of
+/// them; null stands for the defaults. May be used and changed from any thread; a call sees the settings as they
+/// were when it began. Freed with diffvp_options_free.
+pub struct diffvp_options {
+    _opaque: (),
+}
+
+#[derive(Clone, Default)]
+pub(crate) struct Settings {
+    pub(crate) device: Device,
+    pub(crate) threads: usize,
+    pub(crate) concurrency: usize,
+    pub(crate) scan: ScanOptions,
+    report: ReportOptions,
+}
+
+impl Settings {
+    /// How one report is made, with its own cancel token.
+    pub(crate) fn report(&self, cancel: Option<CancelToken>) -> ReportOptions {
+        // Settings hold a token too, which nobody can reach; reports must not share it.
+        self.report.clone().cancel(cancel.unwrap_or_default())
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct OptionsObject(Mutex<Settings>);
+
+impl Object for OptionsObject {
+    type Handle = diffvp_options;
+    const KIND: Kind = Kind::Options;
+}
+
+/// The settings as they are now; the defaults for null.
+pub(crate) fn snapshot(options: *const diffvp_options) -> Result<Settings, Failure> {
+    let object = table::get_optional::<OptionsObject>(options)?;
+    Ok(object.map_or_else(Settings::default, |object| object.0.lock().unwrap_or_else(PoisonError::into_inner).clone()))
+}
+
+/// Changes settings; where `change` fails they stay as they were.
+unsafe fn set(
+    options: *mut diffvp_options,
+    error: *mut *mut diffvp_error,
+    change: impl FnOnce(&mut Settings) -> Result<(), Failure>,
+) -> i32 {
+    let body = || {
+        let object = table::get::<OptionsObject>(options)?;
+        let mut settings = object.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut changed = settings.clone();
+        change(&mut changed)?;
+        *settings = changed;
+        Ok(())
+    };
+    // SAFETY: the caller of this function promises the contract of the header.
+    unsafe { call(error, body) }
+}
+
+/// Makes options with the default of every setting.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn diffvp_options_new(options: *mut *mut diffvp_options, error: *mut *mut diffvp_error) -> i32 {
+    let body = || {
+        // SAFETY: the contract of the header.
+        let options = unsafe { Out::required(options, "options") }?;
+        options.write(table::insert(OptionsObject::default())?);
+        Ok(())
+    };
+    // SAFETY: the contract of the header.
+    unsafe { call(error, body) }
+}
+
+/// Where the graphs run: one of DIFFVP_DEVICE_CPU (the default), DIFFVP_DEVICE_CUDA, DIFFVP_DEVICE_TENSORRT,
+/// and the number of the GPU (0 for the processor). A device that cannot be used is an error when the reporter
+/// is opened; nothing falls back. Read by diffvp_reporter_open.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn diffvp_options_set_device(
+    options: *mut diffvp_options,
+    device: i32,
+    index: u32,
+    error: *mut *mut diffvp_error,
+) -> i32 {
+    let change = |settings: &mut Settings| {
+        settings.device = match (device, index) {
+            (DIFFVP_DEVICE_CPU, 0) => Device::Cpu,
+            (DIFFVP_DEVICE_CUDA, index) => Device::Cuda(index),
+            (DIFFVP_DEVICE_TENSORRT, index) => Device::TensorRt(index),
+            _ => {
+                let detail = format!("device {device} with index {index} is none of the DIFFVP_DEVICE_ constants");
+                return Err(Failure::new(DIFFVP_STATUS_INVALID_ARGUMENT, detail));
+            }
+        };
+        Ok(())
+    };
+    // SAFETY: the contract of the header.
+    unsafe { set(options, error, change) }
+}
+
+/// Threads inside an operator; 0, the default, for all cores. Read by diffvp_reporter_open.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn diffvp_options_set_threads(
+    options: *mut diffvp_options,
+    threads: usize,
+    error: *mut *mut diffvp_error,
+) -> i32 {
+    let change = |settings: &mut Settings| {
+        settings.threads = threads;
+        Ok(())
+    };
+    // SAFETY: the contract of the header.
+    unsafe { set(options, error, change) }
+}
+
+/// Reports that one reporter makes at a time; further calls wait, and can be cancelled while they do. 0, the
+/// default, for no limit. Each running report holds its own working memory. Read by diffvp_reporter_open.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn diffvp_options_set_concurrency(
+    options: *mut diffvp_options,
+    reports: usize,
+    error: *mut *mut diffvp_error,
+) -> i32 {
+    let change = |settings: &mut Settings| {
+        settings.concurrency = reports;
+        Ok(())
+    };
+    // SAFETY: the contract of the header.
+    unsafe { set(options, error, change) }
+}
+
+/// Seed of everything that is drawn at random: the normal reference, and tokens where sampling is random.
+/// Default 0. The same scan, package, options and device give the same report. Read by the report functions.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn diffvp_options_set_seed(
+    options: *mut diffvp_options,
+    seed: u64,
+    error: *mut *mut diffvp_error,
+) -> i32 {
+    let change = |settings: &mut Settings| {
+        settings.report.seed = seed;
+        Ok(())
+    };
+    // SAFETY: the contract of the header.
+    unsafe { set(options, error, change) }
+}
+
+/// Always takes the most probable token; the default. Read by the report functions.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn diffvp_options_set_sampling_greedy(
+    options: *mut diffvp_options,
+    error: *mut *mut diffvp_error,
+) -> i32 {
+    let change = |settings: &mut Settings| {
+        settings.report.sampling = Sampling::Greedy;
+        Ok(())
+    };
+    // SAFETY: the contract of the header.
+    unsafe { set(options, error, change) }
+}
+
+/// Draws tokens at random. `temperature` is above 0. `top_k` keeps that many most probable tokens, 0 for all.
+/// `top_p`, above 0 and at most 1, keeps the smallest set of tokens whose probability reaches it. Read by the
+/// report functions.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn diffvp_options_set_sampling_random(
+    options: *mut diffvp_options,
+    temperature: f32,
+    top_k: usize,
+    top_p: f32,
+    error: *mut *mut diffvp_error,
+) -> i32 {
+    let change = |settings: &mut Settings| {
+        let sampling = Sampling::Random { temperature, top_k, top_p };
+        sampling.validate()?;
+        settings.report.sampling = sampling;
+        Ok(())
+    };
+    // SAFETY: the contract of the header.
+    unsafe { set(options, error, change) }
+}
+
+/// Compares with a normal reference that the seed draws; the default. Read by the report functions.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn diffvp_options_set_reference_seeded(
+    options: *mut diffvp_options,
+    error: *mut *mut diffvp_error,
+) -> i32 {
+    let change = |settings: &mut Settings| {
+        settings.report.reference = ReferencePolicy::Seeded;
+        Ok(())
+    };
+    // SAFETY: the contract of the header.
+    unsafe { set(options, error, change) }
+}
+
+/// Compares with the normal reference at this position of the package's bank. A position that the bank does not
+/// have is DIFFVP_STATUS_INVALID_OPTION when the report is made. Read by the report functions.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn diffvp_options_set_reference_index(
+    options: *mut diffvp_options,
+    index: usize,
+    error: *mut *mut diffvp_error,
+) -> i32 {
+    let change = |settings: &mut Settings| {
+        settings.report.reference = ReferencePolicy::Index(index);
+        Ok(())
+    };
+    // SAFETY: the contract of the header.
+    unsafe { set(options, error, change) }
+}
+
+/// Compares with the normal reference of this name in the package's bank. A name that the bank does not have is
+/// DIFFVP_STATUS_INVALID_OPTION when the report is made. The name is copied. Read by the report functions.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn diffvp_options_set_reference_id(
+    options: *mut diffvp_options,
+    id: *const c_char,
+    error: *mut *mut diffvp_error,
+) -> i32 {
+    let change = |settings: &mut Settings| {
+        // SAFETY: the contract of the header.
+        settings.report.reference = ReferencePolicy::Id(unsafe { input::text(id, "id") }?);
+        Ok(())
+    };
+    // SAFETY: the contract of the header.
+    unsafe { set(options, error, change) }
+}
+
+/// Most tokens that the model writes. It can only lower the number of the package's manifest, which is the
+/// default. Read by the report functions.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn diffvp_options_set_max_new_tokens(
+    options: *mut diffvp_options,
+    tokens: usize,
+    error: *mut *mut diffvp_error,
+) -> i32 {
+    let change = |settings: &mut Settings| {
+        settings.report.max_new_tokens = Some(tokens);
+        Ok(())
+    };
+    // SAFETY: the contract of the header.
+    unsafe { set(options, error, change) }
+}
+
+/// Most voxels that a scan may have, 2^30 by default; more is DIFFVP_STATUS_LIMIT_EXCEEDED before memory is
+/// taken. Read by the functions that make scans.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn diffvp_options_set_max_voxels(
+    options: *mut diffvp_options,
+    voxels: u64,
+    error: *mut *mut diffvp_error,
+) -> i32 {
+    let change = |settings: &mut Settings| {
+        settings.scan.max_voxels = voxels;
+        Ok(())
+    };
+    // SAFETY: the contract of the header.
+    unsafe { set(options, error, change) }
+}
+
+/// Loads the DICOM series with this SeriesInstanceUID instead of the best one; null for the best one, the
+/// default. The text is copied. Read by diffvp_scan_open and diffvp_scan_from_dicom.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn diffvp_options_set_series_instance_uid(
+    options: *mut diffvp_options,
+    uid: *const c_char,
+    error: *mut *mut diffvp_error,
+) -> i32 {
+    let change = |settings: &mut Settings| {
+        // SAFETY: the contract of the header.
+        settings.scan.series_instance_uid = unsafe { input::text_optional(uid, "uid") }?;
+        Ok(())
+    };
+    // SAFETY: the contract of the header.
+    unsafe { set(options, error, change) }
+}
+
+/// Spacing for NIfTI files whose header has none: three numbers above 0, x, y, z in mm; null for none, the
+/// default. The numbers are copied. Read by diffvp_scan_open.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn diffvp_options_set_spacing_mm(
+    options: *mut diffvp_options,
+    spacing_mm: *const f64,
+    error: *mut *mut diffvp_error,
+) -> i32 {
+    let change = |settings: &mut Settings| {
+        // SAFETY: the contract of the header.
+        settings.scan.spacing_mm = unsafe { input::array::<3>(spacing_mm, "spacing_mm") }?;
+        settings.scan.validate()?;
+        Ok(())
+    };
+    // SAFETY: the contract of the header.
+    unsafe { set(options, error, change) }
+}
+
+/// Frees options. Null is allowed and does nothing.
+///
+/// Returns DIFFVP_STATUS_OK, or DIFFVP_STATUS_STALE_HANDLE and the like, without harm.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn diffvp_options_free(options: *mut diffvp_options) -> i32 {
+    free::<OptionsObject>(options)
+}
