@@ -115,17 +115,16 @@ fn kill_at(mut child: Child, stage: &Path, lines: usize) {
 fn a_killed_run_goes_on_bit_for_bit() {
     let work = Work::new(40, &config());
     work.run("all", "whole", &[]);
-    let mut killed = 0;
-    for (stage, command, lines) in [
+    let stages = [
         ("encoder", "encoder", 4),
         ("classifier", "classifier", 5),
         ("warm_up", "generator", 4),
         ("generator", "generator", 5),
-    ] {
-        let resume: &[&str] = if killed > 0 { &["--resume"] } else { &[] };
+    ];
+    for (index, (stage, command, lines)) in stages.into_iter().enumerate() {
+        let resume: &[&str] = if index > 0 { &["--resume"] } else { &[] };
         let child = work.fit(command, "killed", resume).stderr(Stdio::null()).spawn().unwrap();
         kill_at(child, &work.path("killed").join(stage), lines);
-        killed += 1;
         if command != "generator" {
             work.run(command, "killed", &["--resume"]);
         }

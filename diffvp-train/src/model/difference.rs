@@ -126,7 +126,8 @@ impl Global {
         let query = self.query.view([1, 1, d]).expand([b, -1, -1], false);
         let mut x = Tensor::cat(&[&query, tokens, reference], 1);
         if let Some(position) = &self.position {
-            x = x + position;
+            // Not `+=`, which changes the tensor in place and takes its gradient away.
+            x = &x + position;
         }
         let normed = self.norm1.forward(&x);
         let third = |i: i64, x: &Tensor| {

@@ -79,7 +79,8 @@ impl Resampler {
     fn run(&self, features: &Tensor, want_weights: bool) -> (Tensor, Tensor) {
         let mut media = self.project.as_ref().map_or_else(|| features.shallow_clone(), |l| l.forward(features));
         if let Some(position) = &self.position {
-            media = media + position;
+            // Not `+=`, which changes the tensor in place and takes its gradient away.
+            media = &media + position;
         }
         let b = features.size()[0];
         let mut latents = self.latents.unsqueeze(0).expand([b, -1, -1], false);
@@ -96,7 +97,7 @@ impl Resampler {
             } else {
                 attention(&q, &k, &v, false)
             };
-            latents = latents + layer.to_out.forward(&join_heads(&read));
+            latents = &latents + layer.to_out.forward(&join_heads(&read));
             latents = &latents + layer.fc2.forward(&layer.fc1.forward(&layer.norm.forward(&latents)).gelu("none"));
         }
         (self.norm.forward(&latents), weights)
