@@ -95,13 +95,13 @@ pub(super) fn find(coarse: &Coarse) -> (Lungs, Option<String>) {
         && span_mm < CHEST_HEIGHT_MM
         && (span_mm < CHEST_PART * total_mm || mean < CHEST_MEAN_SHARE)
     {
-        let (part, region) = match (lungs.cut_above, lungs.cut_below) {
-            (true, false) => ("the lower end", ": an abdomen"),
-            (false, true) => ("the upper end", ": a neck"),
-            _ => ("a small part", ""),
+        let end = match (lungs.cut_above, lungs.cut_below) {
+            (true, false) => "at the end towards the head",
+            (false, true) => "at the end towards the feet",
+            _ => "at both ends",
         };
         let why = format!(
-            "only {part} of the lungs is shown, {span_mm:.0} mm in a scan of {total_mm:.0} mm with {:.0} % of the body's cross-section{region}",
+            "only a part of the lungs is shown {end}, {span_mm:.0} mm in a scan of {total_mm:.0} mm with {:.0} % of the body's cross-section: an abdomen or a neck",
             100.0 * mean
         );
         return (lungs, Some(why));

@@ -162,39 +162,55 @@ fn offset_table(item: &[u8]) -> Vec<u32> {
     item.as_chunks::<4>().0.iter().map(|raw| u32::from_le_bytes(*raw)).collect()
 }
 
-/// `slope · stored + intercept`; padding and values below the scale become air.
+/// `slope · stored + intercept`; padding and values below the scale become air. Returns how many did.
 fn to_hu(raw: &[u8], header: &FileHeader, big_endian: bool, plane: &Plane, out: &mut [f32]) -> Result<usize> {
-    let format = &header.format;
     let slope = plane.slope.unwrap_or(1.0);
     let intercept = plane.intercept.unwrap_or(0.0);
     if slope == 0.0 {
         return Err(corrupt("a rescale slope of 0"));
     }
-    let shift = 32 - format.bits_stored as u32;
-    let signed = format.signed;
-    // Bits above the stored ones may hold overlays: the sign is extended from the stored bits.
-    let stored = |bits: u32| -> i32 {
-        let high = bits << shift;
-        if signed { (high as i32) >> shift } else { (high >> shift) as i32 }
-    };
     let padding = padding_range(header, slope, intercept);
-    let mut replaced = 0;
-    let mut convert = |bits: u32, out: &mut f32| {
-        let value = stored(bits);
-        let hu = (slope * value as f64 + intercept) as f32;
-        let pad = padding.is_some_and(|[low, high]| (low..=high).contains(&value));
-        let below = pad || hu < AIR_HU;
-        replaced += below as usize;
-        *out = if below { AIR_HU } else { hu };
-    };
-    if format.bits_allocated == 8 {
-        raw.iter().zip(out).for_each(|(byte, out)| convert(*byte as u32, out));
-    } else if big_endian {
-        raw.as_chunks::<2>().0.iter().zip(out).for_each(|(p, out)| convert(u16::from_be_bytes(*p) as u32, out));
-    } else {
-        raw.as_chunks::<2>().0.iter().zip(out).for_each(|(p, out)| convert(u16::from_le_bytes(*p) as u32, out));
+    let whole = slope.fract() == 0.0 && intercept.fract() == 0.0;
+    // Whole numbers below 2²⁴ are exact in f32, which is twice as fast.
+    if whole && slope.abs() * 65_536.0 + intercept.abs() < 16_777_216.0 {
+        let (slope, intercept) = (slope as f32, intercept as f32);
+        return Ok(rescale(raw, header, big_endian, padding, |stored| slope * stored as f32 + intercept, out));
     }
-    Ok(replaced)
+    Ok(rescale(raw, header, big_endian, padding, |stored| (slope * stored as f64 + intercept) as f32, out))
+}
+
+/// Takes the stored bits out of the pixels and rescales them. Written without branches, so that it is vectorised.
+fn rescale(
+    raw: &[u8],
+    header: &FileHeader,
+    big_endian: bool,
+    padding: Option<[i32; 2]>,
+    scale: impl Fn(i32) -> f32,
+    out: &mut [f32],
+) -> usize {
+    let format = &header.format;
+    let shift = 32 - format.bits_stored as u32;
+    // No value lies in the empty range.
+    let [low, high] = padding.unwrap_or([i32::MAX, i32::MIN]);
+    // Bits above the stored ones may hold overlays: the sign is extended from the stored bits.
+    let finish = |value: i32, out: &mut f32| -> u32 {
+        let hu = scale(value);
+        let below = ((value >= low) & (value <= high)) | (hu < AIR_HU);
+        *out = if below { AIR_HU } else { hu };
+        u32::from(below)
+    };
+    let signed = |bits: u32, out: &mut f32| finish(((bits << shift) as i32) >> shift, out);
+    let unsigned = |bits: u32, out: &mut f32| finish(((bits << shift) >> shift) as i32, out);
+    let words = raw.as_chunks::<2>().0.iter();
+    let replaced: u32 = match (format.bits_allocated, big_endian, format.signed) {
+        (8, _, false) => raw.iter().zip(out).map(|(byte, out)| unsigned(u32::from(*byte), out)).sum(),
+        (8, _, true) => raw.iter().zip(out).map(|(byte, out)| signed(u32::from(*byte), out)).sum(),
+        (_, false, false) => words.zip(out).map(|(p, out)| unsigned(u16::from_le_bytes(*p).into(), out)).sum(),
+        (_, false, true) => words.zip(out).map(|(p, out)| signed(u16::from_le_bytes(*p).into(), out)).sum(),
+        (_, true, false) => words.zip(out).map(|(p, out)| unsigned(u16::from_be_bytes(*p).into(), out)).sum(),
+        (_, true, true) => words.zip(out).map(|(p, out)| signed(u16::from_be_bytes(*p).into(), out)).sum(),
+    };
+    replaced as usize
 }
 
 /// The stored values that mean "no pixel here". A padding value that would be body tissue is not believed:

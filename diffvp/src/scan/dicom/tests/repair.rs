@@ -108,6 +108,24 @@ fn reconstructions_and_phases_in_one_series_are_told_apart() {
 }
 
 #[test]
+fn other_planes_and_scouts_inside_a_series_are_set_aside() {
+    let files = series(&[0.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0], |object, i| match i {
+        4 => text(object, tags::IMAGE_TYPE, VR::CS, "ORIGINAL\\PRIMARY\\LOCALIZER"),
+        5 => text(object, tags::IMAGE_ORIENTATION_PATIENT, VR::DS, "1\\0\\0\\0\\0\\-1"),
+        6 => {
+            object.put(DataElement::new(tags::COLUMNS, VR::US, PrimitiveValue::from(COLUMNS as u16 / 2)));
+            put_pixels(object, vec![7; ROWS * COLUMNS / 2]);
+        }
+        _ => {}
+    });
+    let scan = open(&files).unwrap();
+    assert_eq!(scan.volume().dims(), [COLUMNS, ROWS, 4]);
+    let summaries = &scan.source().series;
+    assert_eq!((summaries.len(), summaries.iter().filter(|s| s.refused.is_some()).count()), (4, 3));
+    assert!(warning(&scan, WarningCode::SeriesChosen).contains("3 cannot be used"), "{:?}", scan.warnings());
+}
+
+#[test]
 fn a_dicomdir_is_no_slice_and_stands_for_its_study() {
     let folder = tempfile::tempdir().unwrap();
     let inside = folder.path().join("DICOM/PA0");
