@@ -39,7 +39,6 @@
 //! |---|---|
 //! | `load-dynamic` (default) | libonnxruntime is loaded at run time |
 //! | `jpeg2000` (default) | JPEG 2000 in DICOM |
-//! | `jpeg-ls` | JPEG-LS in DICOM; builds a C++ library |
 //! | `download` | the `ort` crate downloads and links ONNX Runtime at build time |
 //! | `cli` | the `diffvp` command |
 

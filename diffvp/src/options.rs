@@ -23,6 +23,8 @@ pub struct ReportOptions {
     pub reference: ReferencePolicy,
     /// Most tokens the model writes; the manifest's number without one, which it can only lower.
     pub max_new_tokens: Option<usize>,
+    /// Report also a scan that does not show what the model is for. Default false: such a scan is refused.
+    pub any_body_part: bool,
     /// Stops the report from another thread.
     pub cancel: CancelToken,
 }
@@ -49,6 +51,12 @@ impl ReportOptions {
     /// Sets [`max_new_tokens`](Self::max_new_tokens).
     pub fn max_new_tokens(mut self, tokens: usize) -> Self {
         self.max_new_tokens = Some(tokens);
+        self
+    }
+
+    /// Sets [`any_body_part`](Self::any_body_part).
+    pub fn any_body_part(mut self, any: bool) -> Self {
+        self.any_body_part = any;
         self
     }
 

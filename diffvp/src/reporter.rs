@@ -8,6 +8,7 @@ use crate::decode::{Generator, Request, Sampler, TextEvent};
 use crate::engine::Engine;
 use crate::options::{Event, Flow, ReportOptions, Stage};
 use crate::package::Manifest;
+use crate::package::manifest::{BodyPart, Policy, Scope};
 use crate::report::{Draft, Parts, Report, Timings};
 use crate::runtime::{Device, Permits, SessionOptions};
 use crate::scan::Scan;
@@ -127,7 +128,7 @@ impl Reporter {
     /// Reports a scan, telling `on_event` of stages and of text as it comes.
     ///
     /// # Errors
-    /// [`Error::Cancelled`] after [`Flow::Stop`] or a cancelled token; [`Error::InvalidOption`];
+    /// [`Error::OutOfScope`] for a scan that the manifest's scope excludes; [`Error::Cancelled`] after [`Flow::Stop`] or a cancelled token; [`Error::InvalidOption`];
     /// [`Error::ContextFull`]; [`Error::Inference`].
     pub fn report_with(
         &self,
@@ -139,6 +140,7 @@ impl Reporter {
         let _permit = self.permits.take(cancel)?;
         let engine = self.engine();
         let manifest = engine.package.manifest();
+        in_scope(scan, &manifest.scope, options.any_body_part)?;
         let sampler = Sampler::new(options.sampling, options.seed)?;
         let limit = manifest.generation.max_new_tokens;
         let max_new_tokens = options.max_new_tokens.map_or(limit, |tokens| tokens.min(limit));
@@ -201,6 +203,20 @@ impl Reporter {
 
     fn engine(&self) -> Arc<Engine> {
         self.engine.read().unwrap_or_else(|e| e.into_inner()).clone()
+    }
+}
+
+/// Refuses a scan that the model is not for.
+fn in_scope(scan: &Scan, scope: &Scope, any_body_part: bool) -> Result<()> {
+    let content = scan.content();
+    if let (Policy::Refuse, Some(why)) = (scope.suspicious_hu, &content.not_hu) {
+        return Err(Error::OutOfScope { detail: format!("the values do not look like Hounsfield units: {why}") });
+    }
+    match &content.not_chest {
+        Some(why) if scope.body_part == BodyPart::Chest && !any_body_part => Err(Error::OutOfScope {
+            detail: format!("the model reports chests, and this scan does not show one: {why}"),
+        }),
+        _ => Ok(()),
     }
 }
 

@@ -15,6 +15,14 @@ pub enum WarningCode {
     DuplicateSlices,
     /// The distance between slices is not quite constant.
     UnevenSpacing,
+    /// A tilted gantry was corrected by moving each slice sideways.
+    TiltCorrected,
+    /// Slices at uneven distances were interpolated onto a regular grid.
+    SlicesResampled,
+    /// The scan does not show the lungs as a whole.
+    PartialCoverage,
+    /// The scan does not show a chest.
+    NotAChest,
     /// Something the file should say was missing and was inferred.
     InferredHeader,
     /// Pixel padding or values below the scale of air were set to air.

@@ -1,4 +1,4 @@
-"""Reference values for scan intake, by SimpleITK, nibabel and pydicom.
+"""Reference values for scan intake, by SimpleITK, nibabel and pydicom (with pylibjpeg).
 
 python tests/reference/scan_truth.py SHARED_DATA_FOLDER
 
@@ -107,7 +107,9 @@ for name in ("cip_ct64_79slices", "lungpet_A0001_L_5mm", "lidc_0001_slab", "lidc
 for name in ("totalseg_j2k_abdomen", "lungmask_no_modality"):
     truth["volumes"][f"dicom/{name}"] = dicom_by_hand(f"dicom/{name}")
 truth["volumes"]["dicom/enhanced_ct/eCT_Supplemental.dcm"] = enhanced("dicom/enhanced_ct/eCT_Supplemental.dcm")
+truth["lossy"] = {name: enhanced(name) for name in ("dicom/enhanced_ct/CT0012.fragmented_no_bot_jpeg_baseline.51.dcm",)}
 for path in sorted((DATA / "nifti").glob("*.nii.gz")):
     truth["volumes"][f"nifti/{path.name}"] = nifti(f"nifti/{path.name}")
-truth["slices"]["dicom/transfer_syntaxes/CTImage.dcm"] = slice_truth("dicom/transfer_syntaxes/CTImage.dcm")
+for name in ("dicom/transfer_syntaxes/CTImage.dcm", "dicom/explicit_VR-UN.dcm"):
+    truth["slices"][name] = slice_truth(name)
 GOLDEN.write_text(json.dumps(truth, indent=1) + "\n")

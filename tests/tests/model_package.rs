@@ -98,6 +98,8 @@ fn broken() -> Vec<(&'static str, Option<Value>)> {
         ("/model/id", Some(json!(""))),
         ("/model/trained", Some(json!("no"))),
         ("/intended_use/statement", None),
+        ("/scope", Some(json!({ "body_part": "head" }))),
+        ("/scope", Some(json!({ "suspicious": "warn" }))),
         ("/files/encoder.onnx", None),
         ("/files/..~1encoder.onnx", Some(json!({ "bytes": 1, "sha256": "0".repeat(64) }))),
         ("/files/encoder.onnx/sha256", Some(json!("6".repeat(63)))),

@@ -32,6 +32,9 @@ pub struct Manifest {
     pub model: ModelIdentity,
     /// What the model may be used for.
     pub intended_use: IntendedUse,
+    /// What the model is for, and what is done with other scans.
+    #[serde(default)]
+    pub scope: Scope,
     /// Every file of the package but the manifest: name, with `/` before a file in a folder → size and hash.
     pub files: BTreeMap<String, FileEntry>,
     /// How volumes are prepared for `encoder.onnx` and `classifier.onnx`.
@@ -80,6 +83,40 @@ pub struct IntendedUse {
     pub clinical_use: bool,
     /// Printed with every report.
     pub statement: String,
+}
+
+/// What scans a model is for, and what is done with others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scope {
+    /// The part of the body that a scan must show.
+    #[serde(default)]
+    pub body_part: BodyPart,
+    /// What is done with a scan whose values cannot be Hounsfield units.
+    #[serde(default)]
+    pub suspicious_hu: Policy,
+}
+
+/// A part of the body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BodyPart {
+    /// A scan without lungs is refused.
+    #[default]
+    Chest,
+    /// Every scan is taken.
+    Any,
+}
+
+/// What is done with a doubtful scan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Policy {
+    /// A warning is added to the report.
+    #[default]
+    Warn,
+    /// The scan is refused.
+    Refuse,
 }
 
 impl Manifest {

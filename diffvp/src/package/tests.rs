@@ -217,6 +217,8 @@ fn manifests_that_contradict_themselves() {
     let cases = [
         ("/model/id", json!(" "), "model.id"),
         ("/intended_use/statement", json!(""), "statement"),
+        ("/scope", json!({ "body_part": "head" }), "scope"),
+        ("/scope", json!({ "bodypart": "any" }), "scope"),
         ("/files/encoder.onnx/sha256", json!("ABC"), "sha256"),
         ("/files", json!({ "a": { "bytes": 1, "sha256": "0".repeat(64) } }), "not listed"),
         ("/vision/input/1", json!(0), "vision.input"),

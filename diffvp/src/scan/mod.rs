@@ -4,13 +4,14 @@
 //! 1. `sniff` decides by content what a file is; names and extensions count for nothing.
 //! 2. `nifti` reads a NIfTI-1 or NIfTI-2 file, or `dicom` reads the headers of all files (`listing`),
 //!    groups them into series, scores the series and stacks the slices of the chosen one.
-//! 3. What had to be decided travels as [`Warning`]s and as a [`ScanSource`].
+//! 3. `content` judges by the voxels whether the values can be Hounsfield units and whether this is a chest.
+//! 4. What had to be decided travels as [`Warning`]s and as a [`ScanSource`].
 //!
 //! Nothing that identifies a patient leaves this room: files inside a study are named by their position in
 //! the sorted listing, and free text of a header is never repeated.
 
+mod content;
 mod dicom;
-mod hu;
 mod listing;
 mod nifti;
 mod sniff;
@@ -18,6 +19,7 @@ mod source;
 
 use std::path::Path;
 
+pub use content::{Lungs, ScanContent};
 pub use nifti::write_nifti;
 pub use source::{Orientation, ScanFormat, ScanSource, SeriesSummary};
 
@@ -31,6 +33,7 @@ pub struct Scan {
     volume: Volume,
     warnings: Vec<Warning>,
     source: ScanSource,
+    content: ScanContent,
 }
 
 /// How a scan is opened.
@@ -42,13 +45,15 @@ pub struct ScanOptions {
     /// Spacing x, y, z in mm for volumes whose header has none (the lineage's NIfTI files). Their axes are
     /// then taken to run to the left, the back and the head.
     pub spacing_mm: Option<[f64; 3]>,
+    /// Which volume of a NIfTI file with four dimensions is loaded, from 0 on. Without it such a file is refused.
+    pub volume: Option<usize>,
     /// Largest number of voxels that is loaded.
     pub max_voxels: u64,
 }
 
 impl Default for ScanOptions {
     fn default() -> Self {
-        ScanOptions { series_instance_uid: None, spacing_mm: None, max_voxels: 1 << 30 }
+        ScanOptions { series_instance_uid: None, spacing_mm: None, volume: None, max_voxels: 1 << 30 }
     }
 }
 
@@ -117,6 +122,8 @@ impl Scan {
         match sniff::file(path)? {
             Format::Nifti { gzip } => nifti::open(path, gzip, options),
             Format::Dicom => dicom::load(&[Input::File(path.to_path_buf())], Vec::new(), options),
+            // An index stands for the study beside it; the files themselves say what they are.
+            Format::DicomDirectory => open_folder(path.parent().unwrap_or(Path::new("")), options),
             Format::Known { detail } => Err(Error::Unsupported { detail }),
             Format::Unknown { detail } => Err(Error::UnknownFormat { path: path.to_path_buf(), detail: detail.into() }),
         }
@@ -124,10 +131,7 @@ impl Scan {
 
     /// A scan from a volume that is already in Hounsfield units.
     pub fn from_voxels(volume: Volume) -> Scan {
-        let mut warnings = Vec::new();
-        hu::check(&volume, &mut warnings);
-        hu::check_oblique(&volume, &mut warnings);
-        Scan { volume, warnings, source: ScanSource::new(ScanFormat::Memory, 0) }
+        Scan::new(volume, Vec::new(), ScanSource::new(ScanFormat::Memory, 0))
     }
 
     /// A scan from the bytes of DICOM files, in any order; the same rules as for a folder.
@@ -138,6 +142,12 @@ impl Scan {
         options.validate()?;
         let inputs: Vec<Input> = buffers.iter().map(|bytes| Input::Buffer(bytes)).collect();
         dicom::load(&inputs, Vec::new(), options)
+    }
+
+    /// Puts a scan together and looks at what it shows.
+    fn new(volume: Volume, mut warnings: Vec<Warning>, source: ScanSource) -> Scan {
+        let content = content::look(&volume, &mut warnings);
+        Scan { volume, warnings, source, content }
     }
 
     /// The voxels and their grid.
@@ -153,6 +163,12 @@ impl Scan {
     /// Where the volume comes from: format, number of files, the table of series.
     pub fn source(&self) -> &ScanSource {
         &self.source
+    }
+
+    /// What the voxels show: whether they can be Hounsfield units, and whether they are a chest. A reporter refuses
+    /// by it what its model is not for.
+    pub fn content(&self) -> &ScanContent {
+        &self.content
     }
 }
 

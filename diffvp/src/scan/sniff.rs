@@ -15,6 +15,8 @@ pub(super) enum Format {
     Nifti { gzip: bool },
     /// DICOM, with or without preamble.
     Dicom,
+    /// The index of a folder of DICOM files (DICOMDIR).
+    DicomDirectory,
     /// A format that is known but not read, with what to do.
     Known { detail: String },
     /// None of these.
@@ -40,7 +42,9 @@ pub(super) fn file(path: &Path) -> Result<Format> {
     }
     Ok(match plain(&inside) {
         Format::Nifti { .. } => Format::Nifti { gzip: true },
-        Format::Dicom => Format::Known { detail: "DICOM inside gzip is not read: unpack the file first".into() },
+        Format::Dicom | Format::DicomDirectory => {
+            Format::Known { detail: "DICOM inside gzip is not read: unpack the file first".into() }
+        }
         Format::Known { detail } => Format::Known { detail },
         Format::Unknown { .. } => Format::Unknown { detail: "a gzip file that does not hold NIfTI" },
     })
@@ -56,7 +60,7 @@ pub(super) fn plain(bytes: &[u8]) -> Format {
         return format;
     }
     if bytes.get(128..132) == Some(b"DICM") || dicom_without_preamble(bytes) {
-        return Format::Dicom;
+        return if is_directory(bytes) { Format::DicomDirectory } else { Format::Dicom };
     }
     if bytes.starts_with(b"NRRD") {
         return known("NRRD is not read: convert it to NIfTI (for instance with SimpleITK or 3D Slicer)");
@@ -96,6 +100,12 @@ fn nifti(bytes: &[u8]) -> Option<Format> {
         };
     }
     None
+}
+
+/// Whether the meta group names Media Storage Directory Storage as the kind of object.
+fn is_directory(bytes: &[u8]) -> bool {
+    const CLASS: &[u8] = b"\x02\0\x02\0UI\x14\x001.2.840.10008.1.3.10";
+    bytes.windows(CLASS.len()).any(|window| window == CLASS)
 }
 
 /// A data set without preamble starts with an element of group 0002 or 0008 whose value is short.

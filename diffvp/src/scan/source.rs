@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use super::content::Lungs;
+
 /// Where a volume came from.
 ///
 /// Holds no patient name, identifier, date or free text. `series_instance_uid` of a [`SeriesSummary`]
@@ -70,6 +72,10 @@ pub struct SeriesSummary {
     pub coverage_mm: Option<f64>,
     /// Reconstruction kernel, if it is one of the known names.
     pub kernel: Option<String>,
+    /// Whether the header names a contrast agent.
+    pub contrast: bool,
+    /// The lungs in a sample of the slices, where several series had to be compared.
+    pub lungs: Option<Lungs>,
     /// Plane of the slices.
     pub orientation: Orientation,
     /// Score by which series are compared, higher is better; see `docs/scan.md`.

@@ -131,6 +131,7 @@ pub fn write_package(
         required_features: required_features(contents),
         model: contents.model.clone(),
         intended_use: contents.intended_use.clone(),
+        scope: Scope::default(),
         files: BTreeMap::new(),
         preprocessing: contents.preprocessing.clone(),
         vision,

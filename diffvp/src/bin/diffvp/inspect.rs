@@ -4,13 +4,13 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use diffvp::report::write_preview_png;
-use diffvp::scan::{ScanSource, SeriesSummary, write_nifti};
+use diffvp::scan::{ScanContent, ScanSource, SeriesSummary, write_nifti};
 use diffvp::{Result, Scan, Warning};
 use serde::Serialize;
 
 use super::report::Intake;
 
-/// Show what a scan is: geometry, series, warnings. Needs neither a model nor ONNX Runtime.
+/// Show what a scan is: series, geometry, content, warnings. Needs neither a model nor ONNX Runtime.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// A NIfTI file, a DICOM file, or a folder of DICOM files.
@@ -37,6 +37,7 @@ struct Inspection<'a> {
     origin_mm: [f64; 3],
     direction: [[f64; 3]; 3],
     range_hu: [f32; 2],
+    content: &'a ScanContent,
     source: &'a ScanSource,
     warnings: &'a [Warning],
 }
@@ -63,6 +64,7 @@ fn json(scan: &Scan) -> String {
         origin_mm: volume.origin_mm(),
         direction: volume.direction(),
         range_hu: [low, high],
+        content: scan.content(),
         source: scan.source(),
         warnings: scan.warnings(),
     };
@@ -88,13 +90,17 @@ fn text(scan: &Scan) -> String {
         let _ = writeln!(text, "{label:<10} {name} = ({:.4}, {:.4}, {:.4})", column[0], column[1], column[2]);
     }
     let _ = writeln!(text, "values     {low:.0} to {high:.0} HU");
+    let content = scan.content();
+    let lungs = content.lungs;
+    let [right, left] = lungs.right_left_ml;
+    let shows = if content.not_chest.is_none() { "a chest" } else { "no chest that can be reported" };
+    let _ = writeln!(
+        text,
+        "content    {shows}: {right:.0} ml of lung on the right, {left:.0} ml on the left, {:.0} mm high",
+        lungs.height_mm
+    );
     let _ = writeln!(text, "files      {}", scan.source().files);
-    if !scan.source().series.is_empty() {
-        let _ = writeln!(text, "series");
-        for series in &scan.source().series {
-            let _ = writeln!(text, "  {}", series_line(series));
-        }
-    }
+    text += &table(&scan.source().series);
     for warning in scan.warnings() {
         let _ = writeln!(text, "note: {warning}");
     }
@@ -102,26 +108,34 @@ fn text(scan: &Scan) -> String {
     text
 }
 
-fn series_line(series: &SeriesSummary) -> String {
-    let mut line = format!(
-        "{} {} slices {} × {}",
-        if series.chosen { "*" } else { " " },
-        series.slices,
-        series.slice_size[0],
-        series.slice_size[1]
-    );
-    if let Some([x, y, z]) = series.spacing_mm {
-        let _ = write!(line, ", {x:.3} × {y:.3} × {z:.3} mm");
+/// The series, best first; `*` marks the one that was loaded.
+fn table(series: &[SeriesSummary]) -> String {
+    let mut text = String::new();
+    if series.is_empty() {
+        return text;
     }
-    if let Some(kernel) = &series.kernel {
-        let _ = write!(line, ", kernel {kernel}");
+    let _ = writeln!(text, "series     score  slices       size   spacing mm  height mm  lungs mm  kernel  plane");
+    for one in series {
+        let number = |value: Option<f64>, digits: usize| value.map_or("-".into(), |v| format!("{v:.digits$}"));
+        let _ = writeln!(
+            text,
+            "        {} {:>6}  {:>6}  {:>9}  {:>11}  {:>9}  {:>8}  {:<6}  {:?}",
+            if one.chosen { "*" } else { " " },
+            number(Some(one.score), 1),
+            one.slices,
+            format!("{}×{}", one.slice_size[0], one.slice_size[1]),
+            one.spacing_mm.map_or("-".into(), |[x, _, z]| format!("{x:.3}×{z:.3}")),
+            number(one.coverage_mm, 0),
+            number(one.lungs.map(|lungs| lungs.height_mm), 0),
+            one.kernel.as_deref().unwrap_or("-"),
+            one.orientation,
+        );
+        if let Some(uid) = &one.series_instance_uid {
+            let _ = writeln!(text, "           {uid}");
+        }
+        if let Some(reason) = &one.refused {
+            let _ = writeln!(text, "           refused: {reason}");
+        }
     }
-    let _ = write!(line, ", {:?}, score {:.2}", series.orientation, series.score);
-    if let Some(reason) = &series.refused {
-        let _ = write!(line, ", refused: {reason}");
-    }
-    if let Some(uid) = &series.series_instance_uid {
-        let _ = write!(line, "\n      {uid}");
-    }
-    line
+    text
 }

@@ -48,6 +48,9 @@ pub(crate) struct Arguments {
     /// Most tokens the model writes.
     #[arg(long, value_name = "N")]
     max_tokens: Option<usize>,
+    /// Report the scan even if it does not show what the model is for, such as an abdomen.
+    #[arg(long)]
+    any_body_part: bool,
     #[command(flatten)]
     intake: Intake,
     /// cpu, cuda[:N] or tensorrt[:N]. A device that is not there is an error, never another device.
@@ -73,6 +76,9 @@ pub(crate) struct Intake {
     /// Spacing for volumes whose header has none.
     #[arg(long, value_name = "X,Y,Z mm", value_parser = parse_spacing)]
     spacing: Option<[f64; 3]>,
+    /// Which volume of a NIfTI file with four dimensions to take, from 0 on.
+    #[arg(long, value_name = "N")]
+    volume: Option<usize>,
 }
 
 fn parse_spacing(text: &str) -> std::result::Result<[f64; 3], String> {
@@ -88,6 +94,7 @@ impl Intake {
         let mut options = ScanOptions::default();
         options.series_instance_uid.clone_from(&self.series);
         options.spacing_mm = self.spacing;
+        options.volume = self.volume;
         Scan::open_with(path, &options)
     }
 }
@@ -156,6 +163,7 @@ fn options(arguments: &Arguments) -> ReportOptions {
             reference.parse().map_or_else(|_| ReferencePolicy::Id(reference.clone()), ReferencePolicy::Index);
     }
     options.max_new_tokens = arguments.max_tokens;
+    options.any_body_part = arguments.any_body_part;
     options
 }
 

@@ -1,14 +1,13 @@
 //! The slices of a stack → one volume.
 
-use std::collections::HashMap;
-
 use rayon::prelude::*;
 
+use super::decode::Decoder;
 use super::file::{FileHeader, Input};
-use super::pixels::PixelFile;
-use super::series::{Candidate, Slice, in_file};
+use super::series::{Candidate, in_file};
 use super::stack::Stack;
-use crate::scan::{ScanOptions, hu};
+use crate::scan::ScanOptions;
+use crate::scan::content::AIR_HU;
 use crate::{Error, Result, Volume, Warning, WarningCode};
 
 /// Decoded bytes for every byte of compressed pixel data beyond which sizes are not believed: the most that
@@ -27,10 +26,14 @@ pub(super) fn assemble(
 ) -> Result<Volume> {
     let format = &headers[candidate.slices[0].file].format;
     let plane = format.pixels();
-    let dims = [format.columns as usize, format.rows as usize, stack.slices.len()];
-    let voxels = plane as u64 * dims[2] as u64;
-    if voxels > options.max_voxels {
-        return Err(Error::LimitExceeded { what: "number of voxels".into(), found: voxels, limit: options.max_voxels });
+    let size = [format.columns as usize, format.rows as usize];
+    let voxels = plane as u64 * stack.slices.len() as u64;
+    let [width, height] = stack.repair.as_ref().map_or(size, |repair| repair.size(size));
+    let dims = [width, height, stack.slices.len()];
+    let repaired = width as u64 * height as u64 * stack.slices.len() as u64;
+    if repaired > options.max_voxels {
+        let what = "number of voxels".into();
+        return Err(Error::LimitExceeded { what, found: repaired, limit: options.max_voxels });
     }
     let mut files: Vec<usize> = candidate.slices.iter().map(|s| s.file).collect();
     files.dedup();
@@ -46,24 +49,10 @@ pub(super) fn assemble(
     })?;
     let mut values = vec![0f32; voxels as usize];
 
-    // A file of many frames is read once; files of one frame are read where they are decoded.
-    let shared: HashMap<usize, _> = files
-        .iter()
-        .filter(|f| headers[**f].planes.len() > 1)
-        .map(|f| Ok((*f, read_all(&inputs[used[*f]])?)))
-        .collect::<Result<_>>()?;
+    let decoder = Decoder::new(inputs, used, headers, &candidate.slices)?;
     let count = candidate.slices.len();
-    let one = |index: usize, out: &mut [f32]| -> Result<usize> {
-        let Slice { file, frame } = candidate.slices[index];
-        let header = &headers[file];
-        let mut decode = || {
-            let bytes = match shared.get(&file) {
-                Some(bytes) => bytes,
-                None => &read_all(&inputs[used[file]])?,
-            };
-            PixelFile::new(bytes, header)?.frame(header, frame, &header.planes[frame], out)
-        };
-        decode().map_err(|error| in_file(error, index, count))
+    let one = |index: usize, out: &mut [f32]| {
+        decoder.slice(candidate.slices[index], out).map_err(|error| in_file(error, index, count))
     };
     let outcomes: Vec<(usize, usize)> = values
         .par_chunks_mut(plane)
@@ -91,7 +80,7 @@ pub(super) fn assemble(
     if replaced > 0 {
         warnings.push(Warning::new(
             WarningCode::PaddingReplaced,
-            format!("{replaced} voxels of padding or below {} HU were set to {} HU", hu::AIR_HU, hu::AIR_HU),
+            format!("{replaced} voxels of padding or below {} HU were set to {} HU", AIR_HU, AIR_HU),
         ));
     }
     if doubled > 0 {
@@ -100,9 +89,8 @@ pub(super) fn assemble(
             format!("{doubled} slices were there twice, with the same pixels; one of each was used"),
         ));
     }
+    if let Some(repair) = &stack.repair {
+        values = repair.apply(&values, size);
+    }
     Volume::new(values, dims, stack.spacing_mm, stack.origin_mm, stack.direction)
-}
-
-fn read_all<'a>(input: &Input<'a>) -> Result<std::borrow::Cow<'a, [u8]>> {
-    input.read().map_err(|e| Error::Corrupt { detail: format!("cannot be read: {}", e.kind()) })
 }

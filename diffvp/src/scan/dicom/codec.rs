@@ -1,4 +1,7 @@
-//! Compressed frames: the codecs of the `dicom` crates behind checks of size and a guard against panics.
+//! Compressed frames: codecs of other crates behind checks of size and a guard against panics.
+//!
+//! JPEG-LS and JPEG with 12 bits are decoded by `openreadout-codecs`, everything else by what the registry of the
+//! `dicom` crates has.
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,6 +10,7 @@ use dicom_encoding::Codec;
 use dicom_encoding::adapters::{PixelDataObject, RawPixelData};
 use dicom_encoding::transfer_syntax::TransferSyntaxIndex;
 use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
+use openreadout_codecs::{CodecError, Raster, jpeg_decode_limited, jpegls_decode_limited};
 
 use super::coded;
 use super::file::PixelFormat;
@@ -71,8 +75,10 @@ pub(super) fn decode_codec(code: &[u8], format: &PixelFormat, syntax: &Syntax) -
             syntax.describe()
         ),
     };
+    let jpeg_ls = matches!(syntax.uid.as_str(), "1.2.840.10008.1.2.4.80" | "1.2.840.10008.1.2.4.81");
     let reader = match TransferSyntaxRegistry.get(&syntax.uid).map(|known| known.codec()) {
-        Some(Codec::EncapsulatedPixelData(Some(reader), _)) => reader,
+        Some(Codec::EncapsulatedPixelData(Some(reader), _)) => Some(reader),
+        _ if jpeg_ls => None,
         _ => return Err(unsupported()),
     };
     let expected = [format.rows as u64, format.columns as u64];
@@ -86,21 +92,53 @@ pub(super) fn decode_codec(code: &[u8], format: &PixelFormat, syntax: &Syntax) -
         }
         None => return Err(corrupt("a compressed frame without a frame header")),
     }
-    let frame = CodecFrame { code, format, syntax };
-    let mut decoded = Vec::new();
+    let twelve_bits = syntax.uid == "1.2.840.10008.1.2.4.51" && coded::jpeg_precision(code) == Some(12);
     // The decoders index by what the code stream says and panic on damaged ones; each frame is
     // decoded into a buffer of its own, so nothing half-written survives.
-    let outcome = catch_unwind(AssertUnwindSafe(|| reader.decode_frame(&frame, 0, &mut decoded)));
+    let outcome = catch_unwind(AssertUnwindSafe(|| match reader {
+        _ if jpeg_ls => whole(code).and_then(|()| raster(jpegls_decode_limited(code, 2 * format.pixels()), format)),
+        _ if twelve_bits => whole(code).and_then(|()| raster(jpeg_decode_limited(code, 2 * format.pixels()), format)),
+        Some(reader) => {
+            let mut decoded = Vec::new();
+            let frame = CodecFrame { code, format, syntax };
+            reader.decode_frame(&frame, 0, &mut decoded).map(|()| decoded).map_err(|error| error_chain(&error))
+        }
+        None => Err("unsupported".into()),
+    }));
     match outcome {
-        Ok(Ok(())) => Ok(decoded),
-        Ok(Err(error)) => {
-            let text = error_chain(&error);
+        Ok(Ok(decoded)) => Ok(decoded),
+        Ok(Err(text)) => {
             if text.contains("nsupported") || text.contains("not supported") {
                 return Err(Error::Unsupported { detail: format!("{}: {text}", syntax.describe()) });
             }
             Err(corrupt(format!("a frame packed as {} cannot be decoded: {text}", syntax.describe())))
         }
         Err(_) => Err(corrupt(format!("a frame packed as {} is damaged", syntax.describe()))),
+    }
+}
+
+/// Whether the code stream has its end: these decoders make up what is missing.
+fn whole(code: &[u8]) -> std::result::Result<(), String> {
+    let end = code.iter().rposition(|byte| *byte != 0).unwrap_or(0);
+    match end.checked_sub(1).and_then(|at| code.get(at..=end)) {
+        Some([0xff, 0xd9]) => Ok(()),
+        _ => Err("the code stream breaks off".into()),
+    }
+}
+
+/// The samples of a decoded picture in the width that the header announces.
+fn raster(
+    decoded: std::result::Result<Raster, CodecError>,
+    format: &PixelFormat,
+) -> std::result::Result<Vec<u8>, String> {
+    let raster = decoded.map_err(|error| error_chain(&error))?;
+    if raster.channels != 1 || raster.float {
+        return Err("not one grey value per pixel".into());
+    }
+    match (raster.bits_per_sample, format.bits_allocated) {
+        (8, 16) => Ok(raster.data.iter().flat_map(|sample| [*sample, 0]).collect()),
+        (found, allocated) if u32::from(found).div_ceil(8) == u32::from(allocated) / 8 => Ok(raster.data),
+        (found, allocated) => Err(format!("samples of {found} bits where {allocated} are announced")),
     }
 }
 

@@ -15,6 +15,13 @@ pub(super) fn announced_size(code: &[u8]) -> Option<[u64; 2]> {
         let [x, y, x0, y0] = [field(0)?, field(1)?, field(2)?, field(3)?];
         return Some([y.checked_sub(y0)?, x.checked_sub(x0)?]);
     }
+    let (_, size) = frame_header(code)?;
+    let size = size.get(1..5)?;
+    Some([u16::from_be_bytes([size[0], size[1]]) as u64, u16::from_be_bytes([size[2], size[3]]) as u64])
+}
+
+/// Kind and content of the start-of-frame segment of a JPEG or JPEG-LS code stream: precision, rows, columns.
+fn frame_header(code: &[u8]) -> Option<(u8, &[u8])> {
     let mut at = code.windows(2).take(64).position(|w| w == [0xff, 0xd8])? + 2;
     loop {
         while *code.get(at)? == 0xff && *code.get(at + 1)? == 0xff {
@@ -27,14 +34,16 @@ pub(super) fn announced_size(code: &[u8]) -> Option<[u64; 2]> {
         let length = u16::from_be_bytes([*code.get(at + 2)?, *code.get(at + 3)?]) as usize;
         // C4, C8 and CC are tables and extensions; F7 is the frame of JPEG-LS.
         if (matches!(kind, 0xc0..=0xcf) && !matches!(kind, 0xc4 | 0xc8 | 0xcc)) || kind == 0xf7 {
-            let size = code.get(at + 5..at + 9)?;
-            return Some([
-                u16::from_be_bytes([size[0], size[1]]) as u64,
-                u16::from_be_bytes([size[2], size[3]]) as u64,
-            ]);
+            return Some((kind, code.get(at + 4..)?));
         }
         at += 2 + length.max(2);
     }
+}
+
+/// Bits of a sample that a JPEG code stream announces.
+pub(super) fn jpeg_precision(code: &[u8]) -> Option<u8> {
+    let (_, frame) = frame_header(code)?;
+    frame.first().copied()
 }
 
 #[cfg(test)]

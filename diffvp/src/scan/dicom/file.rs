@@ -87,8 +87,14 @@ pub(super) struct FileHeader {
     pub lossy: bool,
     pub not_hu: bool,
     pub kernel: Option<String>,
+    /// Tells kernels apart whose names are not known.
+    pub kernel_hash: u64,
+    /// Whether the header names a contrast agent.
+    pub contrast: bool,
     pub thickness_mm: Option<f64>,
     pub acquisition: Option<i64>,
+    /// Time within a heart beat or a perfusion series: TemporalPositionIdentifier, cardiac phase, trigger time.
+    pub phase: Option<f64>,
     pub has_instance_number: bool,
     pub has_frame_of_reference: bool,
     pub format: PixelFormat,
@@ -240,8 +246,11 @@ struct Draft {
     lossy: bool,
     not_hu: bool,
     kernel: Option<String>,
+    kernel_hash: u64,
+    contrast: bool,
     thickness_mm: Option<f64>,
     acquisition: Option<i64>,
+    phase: Option<f64>,
     has_instance_number: bool,
     has_frame_of_reference: bool,
     format: PixelFormat,
@@ -278,7 +287,12 @@ impl Draft {
                 self.modality = values::modality(e);
             }
             0x0018_0050 => self.thickness_mm = values::decimal(e).filter(|t| *t > 0.0),
-            0x0018_1210 => self.kernel = values::kernel(e),
+            0x0018_0010 => self.contrast = values::is_present(e),
+            0x0018_1210 => {
+                self.kernel = values::kernel(e);
+                self.kernel_hash = values::hash(e);
+            }
+            0x0018_1060 | 0x0020_0100 | 0x0020_9241 => self.phase = self.phase.or(values::decimal(e)),
             0x0020_000e => self.series_uid = values::uid(e),
             0x0020_0012 => self.acquisition = values::decimal(e).map(|v| v as i64),
             0x0020_0013 => self.has_instance_number = values::decimal(e).is_some(),
@@ -329,6 +343,9 @@ impl Draft {
             derived: self.derived,
             not_hu: self.not_hu || self.groups.not_hu(),
             kernel: self.kernel,
+            kernel_hash: self.kernel_hash,
+            contrast: self.contrast,
+            phase: self.phase,
             thickness_mm: self.thickness_mm.or(groups_thickness),
             acquisition: self.acquisition,
             has_instance_number: self.has_instance_number,

@@ -3,11 +3,14 @@
 mod assemble;
 mod codec;
 mod coded;
+mod decode;
 mod element;
 mod file;
 mod frames;
 mod kernel;
 mod pixels;
+mod probe;
+mod repair;
 mod rle;
 mod sequence;
 mod series;
@@ -19,7 +22,7 @@ use rayon::prelude::*;
 
 pub(super) use file::Input;
 
-use super::{Scan, ScanFormat, ScanOptions, ScanSource, hu};
+use super::{Scan, ScanFormat, ScanOptions, ScanSource};
 use crate::{Error, Result, Warning, WarningCode};
 use assemble::assemble;
 use file::{FileHeader, Parsed, read_header};
@@ -30,6 +33,9 @@ use stack::Stack;
 pub(super) fn load(inputs: &[Input], mut warnings: Vec<Warning>, options: &ScanOptions) -> Result<Scan> {
     let (headers, used) = read_headers(inputs, &mut warnings)?;
     let mut found = candidates(&headers)?;
+    if options.series_instance_uid.is_none() {
+        probe::look(inputs, &used, &headers, &mut found);
+    }
     let chosen = choose(&found, options)?;
     explain(&found, chosen, options, &mut warnings);
     found[chosen].summary.chosen = true;
@@ -39,13 +45,17 @@ pub(super) fn load(inputs: &[Input], mut warnings: Vec<Warning>, options: &ScanO
         candidate.outcome.as_ref().map_err(|_| Error::Internal { detail: "an unusable series was chosen".into() })?;
     let volume = assemble(inputs, &used, &headers, candidate, stack, options, &mut warnings)?;
     describe(&headers, candidate, stack, &mut warnings);
-    hu::check(&volume, &mut warnings);
-    hu::check_oblique(&volume, &mut warnings);
+    if options.volume.is_some() {
+        warnings.push(Warning::new(
+            WarningCode::IgnoredContent,
+            "the number of a volume was given, which has no meaning for DICOM",
+        ));
+    }
 
     let multi_frame = headers[candidate.slices[0].file].planes.len() > 1;
     let format = if multi_frame { ScanFormat::DicomMultiFrame } else { ScanFormat::Dicom };
     let series = found.into_iter().map(|candidate| candidate.summary).collect();
-    Ok(Scan { volume, warnings, source: ScanSource { format, files: inputs.len(), series } })
+    Ok(Scan::new(volume, warnings, ScanSource { format, files: inputs.len(), series }))
 }
 
 /// Headers of the files with pixels, and the index of each one's input.
@@ -138,10 +148,16 @@ fn explain(found: &[Candidate], chosen: usize, options: &ScanOptions, warnings: 
     }
     let summary = &found[chosen].summary;
     let refused = found.iter().filter(|c| c.outcome.is_err()).count();
-    let why = match options.series_instance_uid {
+    let mut why = match options.series_instance_uid {
         Some(_) => "as asked for".to_string(),
         None => format!("score {}", summary.score),
     };
+    if let Some(lungs) = summary.lungs {
+        why += &format!(", {:.0} mm of lungs", lungs.height_mm);
+    }
+    if let Some(kernel) = &summary.kernel {
+        why += &format!(", kernel {kernel}");
+    }
     let next = found.iter().enumerate().find(|(i, c)| *i != chosen && c.outcome.is_ok());
     let next = next.map_or(String::new(), |(_, c)| format!("; the next has score {}", c.summary.score));
     warnings.push(Warning::new(
@@ -168,6 +184,25 @@ fn describe(headers: &[FileHeader], candidate: &Candidate, stack: &Stack, warnin
                 stack.gaps_mm[0], stack.gaps_mm[1], stack.spacing_mm[2]
             ),
         );
+    }
+    if let Some(repair) = &stack.repair {
+        if let Some([angle, shift_mm]) = repair.tilt {
+            warn(
+                WarningCode::TiltCorrected,
+                format!(
+                    "the gantry was tilted by {angle:.1}°: slices were moved sideways by up to {shift_mm:.2} mm, with linear interpolation"
+                ),
+            );
+        }
+        if let Some(moved_mm) = repair.moved_mm {
+            warn(
+                WarningCode::SlicesResampled,
+                format!(
+                    "the distance between slices varies from {:.3} to {:.3} mm: they were interpolated to {:.3} mm, slices lay up to {moved_mm:.3} mm off",
+                    stack.gaps_mm[0], stack.gaps_mm[1], stack.spacing_mm[2]
+                ),
+            );
+        }
     }
     let missing = [
         ("Modality", count(&|h| !h.has_modality), "CT is assumed"),

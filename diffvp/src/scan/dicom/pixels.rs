@@ -1,6 +1,7 @@
 //! Pixels of a frame → Hounsfield units.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use super::codec::decode_codec;
 use super::file::{FileHeader, data_set, meta};
@@ -8,7 +9,7 @@ use super::frames::Plane;
 use super::rle;
 use super::sequence::items;
 use super::syntax::Packing;
-use crate::scan::hu::AIR_HU;
+use crate::scan::content::AIR_HU;
 use crate::{Error, Result};
 
 pub(super) fn corrupt(detail: impl Into<String>) -> Error {
@@ -51,29 +52,53 @@ pub(super) fn check_format(header: &FileHeader) -> Result<()> {
 
 /// The pixel data of one file, ready for decoding frame by frame.
 pub(super) struct PixelFile<'a> {
-    set: Cow<'a, [u8]>,
+    /// The file, or its inflated data set.
+    bytes: Cow<'a, [u8]>,
+    /// Where the value of PixelData lies in `bytes`.
     start: usize,
     length: Option<usize>,
+    /// Of packed pixels: the fragments, and the table of their offsets.
+    fragments: Vec<Range<usize>>,
+    offsets: Vec<u32>,
 }
 
 impl<'a> PixelFile<'a> {
     /// Finds the pixel data in the bytes of the file; `header` was read from the same file.
-    pub(super) fn new(bytes: &'a [u8], header: &FileHeader) -> Result<Self> {
-        let (start, _) = meta(bytes)?.ok_or_else(|| corrupt("the file changed while it was read"))?;
-        let set = data_set(bytes, &header.syntax, start)?;
-        Ok(PixelFile { set, start: header.pixels.start, length: header.pixels.length })
+    pub(super) fn new(bytes: Cow<'a, [u8]>, header: &FileHeader) -> Result<Self> {
+        let (start, _) = meta(&bytes)?.ok_or_else(|| corrupt("the file changed while it was read"))?;
+        let (bytes, start) = match header.syntax.deflated {
+            true => (Cow::Owned(data_set(&bytes, &header.syntax, start)?.into_owned()), 0),
+            false => (bytes, start),
+        };
+        let start = start + header.pixels.start;
+        let mut file =
+            PixelFile { bytes, start, length: header.pixels.length, fragments: Vec::new(), offsets: Vec::new() };
+        if !matches!(header.syntax.packing, Packing::Native) {
+            let value = file.bytes.get(start..).unwrap_or_default();
+            let items = items(value, header.syntax.encoding)?;
+            let base = value.as_ptr() as usize;
+            let place = |item: &&[u8]| {
+                let at = start + (item.as_ptr() as usize - base);
+                at..at + item.len()
+            };
+            let (table, fragments) = items.split_first().ok_or_else(|| corrupt("the pixel data hold no fragments"))?;
+            file.offsets = offset_table(table);
+            file.fragments = fragments.iter().map(place).collect();
+        }
+        Ok(file)
     }
 
     /// Decodes frame `index` into `out` in Hounsfield units; returns how many pixels were padding or
     /// below the scale and are now air.
-    pub(super) fn frame(&self, header: &FileHeader, index: usize, plane: &Plane, out: &mut [f32]) -> Result<usize> {
+    pub(super) fn frame(&self, header: &FileHeader, index: usize, out: &mut [f32]) -> Result<usize> {
         let format = &header.format;
+        let plane = &header.planes[index];
         let pixels: Cow<[u8]> = match header.syntax.packing {
             Packing::Native => {
                 let size = format.frame_bytes();
                 let start = self.start + index * size;
                 let within = self.length.is_some_and(|length| (index + 1) * size <= length);
-                let frame = within.then(|| self.set.get(start..start + size)).flatten();
+                let frame = within.then(|| self.bytes.get(start..start + size)).flatten();
                 Cow::Borrowed(frame.ok_or_else(|| corrupt("the pixel data break off"))?)
             }
             _ => Cow::Owned(self.packed_frame(header, index)?),
@@ -84,12 +109,7 @@ impl<'a> PixelFile<'a> {
 
     fn packed_frame(&self, header: &FileHeader, index: usize) -> Result<Vec<u8>> {
         let format = &header.format;
-        let mut fragments = items(self.set.get(self.start..).unwrap_or_default(), header.syntax.encoding)?;
-        if fragments.is_empty() {
-            return Err(corrupt("the pixel data hold no fragments"));
-        }
-        let offsets = offset_table(fragments.remove(0));
-        let frame = frame_bytes(&fragments, &offsets, index, header.planes.len())?;
+        let frame = self.frame_code(index, header.planes.len())?;
         let size = format.frame_bytes();
         let decoded = match header.syntax.packing {
             Packing::EncapsulatedNative => frame.into_owned(),
@@ -104,74 +124,93 @@ impl<'a> PixelFile<'a> {
             n => Err(corrupt(format!("a frame decodes to {n} bytes where {size} are needed"))),
         }
     }
+
+    /// The bytes of one frame: one fragment a frame, or fragments joined by the offset table, or, for a single
+    /// frame, all of them. Without a table, a fragment that starts a code stream starts a frame.
+    fn frame_code(&self, index: usize, frames: usize) -> Result<Cow<'_, [u8]>> {
+        let fragments = &self.fragments;
+        let joined =
+            |range: Range<usize>| fragments[range].iter().flat_map(|f| &self.bytes[f.clone()]).copied().collect();
+        if fragments.len() == frames {
+            return Ok(Cow::Borrowed(&self.bytes[fragments[index].clone()]));
+        }
+        if frames == 1 {
+            return Ok(Cow::Owned(joined(0..fragments.len())));
+        }
+        let starts: Vec<usize> = if self.offsets.len() == frames {
+            let mut positions = Vec::with_capacity(fragments.len());
+            let mut at = 0u64;
+            for fragment in fragments {
+                positions.push(at);
+                at += fragment.len() as u64 + 8;
+            }
+            let find = |offset: &u32| positions.binary_search(&(*offset as u64)).ok();
+            self.offsets.iter().map(find).collect::<Option<_>>().unwrap_or_default()
+        } else {
+            let starts_stream = |f: &[u8]| f.starts_with(&[0xff, 0xd8]) || f.starts_with(&[0xff, 0x4f, 0xff, 0x51]);
+            (0..fragments.len()).filter(|i| starts_stream(&self.bytes[fragments[*i].clone()])).collect()
+        };
+        if starts.len() != frames || !starts.is_sorted() {
+            return Err(corrupt(format!("{} fragments cannot be told apart into {frames} frames", fragments.len())));
+        }
+        let end = starts.get(index + 1).copied().unwrap_or(fragments.len());
+        Ok(Cow::Owned(joined(starts[index]..end)))
+    }
 }
 
 fn offset_table(item: &[u8]) -> Vec<u32> {
     item.as_chunks::<4>().0.iter().map(|raw| u32::from_le_bytes(*raw)).collect()
 }
 
-/// The bytes of one frame: one fragment a frame, or fragments joined by the offset table, or, for a single
-/// frame, all of them. Without a table, a fragment that starts a code stream starts a frame.
-fn frame_bytes<'a>(fragments: &[&'a [u8]], offsets: &[u32], index: usize, frames: usize) -> Result<Cow<'a, [u8]>> {
-    if fragments.len() == frames {
-        return Ok(Cow::Borrowed(fragments[index]));
-    }
-    if frames == 1 {
-        return Ok(Cow::Owned(fragments.concat()));
-    }
-    let starts: Vec<usize> = if offsets.len() == frames {
-        let mut positions = Vec::with_capacity(fragments.len());
-        let mut at = 0u64;
-        for fragment in fragments {
-            positions.push(at);
-            at += fragment.len() as u64 + 8;
-        }
-        let find = |offset: &u32| positions.binary_search(&(*offset as u64)).ok();
-        offsets.iter().map(find).collect::<Option<_>>().unwrap_or_default()
-    } else {
-        let starts_stream = |f: &[u8]| f.starts_with(&[0xff, 0xd8]) || f.starts_with(&[0xff, 0x4f, 0xff, 0x51]);
-        (0..fragments.len()).filter(|i| starts_stream(fragments[*i])).collect()
-    };
-    if starts.len() != frames || !starts.is_sorted() {
-        return Err(corrupt(format!("{} fragments cannot be told apart into {frames} frames", fragments.len())));
-    }
-    let end = starts.get(index + 1).copied().unwrap_or(fragments.len());
-    Ok(Cow::Owned(fragments[starts[index]..end].concat()))
-}
-
-/// `slope · stored + intercept`; padding and values below the scale become air.
+/// `slope · stored + intercept`; padding and values below the scale become air. Returns how many did.
 fn to_hu(raw: &[u8], header: &FileHeader, big_endian: bool, plane: &Plane, out: &mut [f32]) -> Result<usize> {
-    let format = &header.format;
     let slope = plane.slope.unwrap_or(1.0);
     let intercept = plane.intercept.unwrap_or(0.0);
     if slope == 0.0 {
         return Err(corrupt("a rescale slope of 0"));
     }
-    let shift = 32 - format.bits_stored as u32;
-    let signed = format.signed;
-    // Bits above the stored ones may hold overlays: the sign is extended from the stored bits.
-    let stored = |bits: u32| -> i32 {
-        let high = bits << shift;
-        if signed { (high as i32) >> shift } else { (high >> shift) as i32 }
-    };
     let padding = padding_range(header, slope, intercept);
-    let mut replaced = 0;
-    let mut convert = |bits: u32, out: &mut f32| {
-        let value = stored(bits);
-        let hu = (slope * value as f64 + intercept) as f32;
-        let pad = padding.is_some_and(|[low, high]| (low..=high).contains(&value));
-        let below = pad || hu < AIR_HU;
-        replaced += below as usize;
-        *out = if below { AIR_HU } else { hu };
-    };
-    if format.bits_allocated == 8 {
-        raw.iter().zip(out).for_each(|(byte, out)| convert(*byte as u32, out));
-    } else if big_endian {
-        raw.as_chunks::<2>().0.iter().zip(out).for_each(|(p, out)| convert(u16::from_be_bytes(*p) as u32, out));
-    } else {
-        raw.as_chunks::<2>().0.iter().zip(out).for_each(|(p, out)| convert(u16::from_le_bytes(*p) as u32, out));
+    let whole = slope.fract() == 0.0 && intercept.fract() == 0.0;
+    // Whole numbers below 2²⁴ are exact in f32, which is twice as fast.
+    if whole && slope.abs() * 65_536.0 + intercept.abs() < 16_777_216.0 {
+        let (slope, intercept) = (slope as f32, intercept as f32);
+        return Ok(rescale(raw, header, big_endian, padding, |stored| slope * stored as f32 + intercept, out));
     }
-    Ok(replaced)
+    Ok(rescale(raw, header, big_endian, padding, |stored| (slope * stored as f64 + intercept) as f32, out))
+}
+
+/// Takes the stored bits out of the pixels and rescales them. Written without branches, so that it is vectorised.
+fn rescale(
+    raw: &[u8],
+    header: &FileHeader,
+    big_endian: bool,
+    padding: Option<[i32; 2]>,
+    scale: impl Fn(i32) -> f32,
+    out: &mut [f32],
+) -> usize {
+    let format = &header.format;
+    let shift = 32 - format.bits_stored as u32;
+    // No value lies in the empty range.
+    let [low, high] = padding.unwrap_or([i32::MAX, i32::MIN]);
+    // Bits above the stored ones may hold overlays: the sign is extended from the stored bits.
+    let finish = |value: i32, out: &mut f32| -> u32 {
+        let hu = scale(value);
+        let below = ((value >= low) & (value <= high)) | (hu < AIR_HU);
+        *out = if below { AIR_HU } else { hu };
+        u32::from(below)
+    };
+    let signed = |bits: u32, out: &mut f32| finish(((bits << shift) as i32) >> shift, out);
+    let unsigned = |bits: u32, out: &mut f32| finish(((bits << shift) >> shift) as i32, out);
+    let words = raw.as_chunks::<2>().0.iter();
+    let replaced: u32 = match (format.bits_allocated, big_endian, format.signed) {
+        (8, _, false) => raw.iter().zip(out).map(|(byte, out)| unsigned(u32::from(*byte), out)).sum(),
+        (8, _, true) => raw.iter().zip(out).map(|(byte, out)| signed(u32::from(*byte), out)).sum(),
+        (_, false, false) => words.zip(out).map(|(p, out)| unsigned(u16::from_le_bytes(*p).into(), out)).sum(),
+        (_, false, true) => words.zip(out).map(|(p, out)| signed(u16::from_le_bytes(*p).into(), out)).sum(),
+        (_, true, false) => words.zip(out).map(|(p, out)| unsigned(u16::from_be_bytes(*p).into(), out)).sum(),
+        (_, true, true) => words.zip(out).map(|(p, out)| signed(u16::from_be_bytes(*p).into(), out)).sum(),
+    };
+    replaced as usize
 }
 
 /// The stored values that mean "no pixel here". A padding value that would be body tissue is not believed:

@@ -8,6 +8,10 @@
 //! | 0 … 40 | distance between slices, full up to 1.5 mm, none from 7.5 mm on |
 //! | 20, 10, 0 | a soft, unknown or sharp kernel |
 //! | 20 | original, not derived pixels |
+//! | 20 | slices that need not be moved onto a regular grid |
+//! | 5 | no contrast agent |
+//!
+//! Where several stacks can be used, `probe` adds points for the lungs that they show.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -69,29 +73,48 @@ pub(super) fn candidates(headers: &[FileHeader]) -> Result<Vec<Candidate>> {
             });
         }
     }
-    let mut found: Vec<Candidate> =
-        series.into_iter().flatten().flat_map(|slices| by_acquisition(headers, slices)).collect();
+    let mut found: Vec<Candidate> = series.into_iter().flatten().flat_map(|slices| apart(headers, slices)).collect();
+    sort(&mut found);
+    Ok(found)
+}
+
+/// Sorts candidates, best first.
+pub(super) fn sort(found: &mut [Candidate]) {
     found.sort_by(|a, b| {
         let key = |c: &Candidate| (c.outcome.is_ok(), c.summary.score);
         key(b).partial_cmp(&key(a)).unwrap_or(std::cmp::Ordering::Equal)
     });
-    Ok(found)
 }
 
-/// Several scans or phases can share a series: where the slices do not stack but those of each
-/// AcquisitionNumber do, each is a candidate of its own.
-fn by_acquisition(headers: &[FileHeader], slices: Vec<Slice>) -> Vec<Candidate> {
-    let regular = |c: &Candidate| c.outcome.as_ref().is_ok_and(|stack| stack.slices.iter().all(|same| same.len() == 1));
-    let mut parts: BTreeMap<Option<i64>, Vec<Slice>> = BTreeMap::new();
-    for slice in &slices {
-        parts.entry(headers[slice.file].acquisition).or_default().push(*slice);
-    }
-    let whole = candidate(headers, slices);
-    if regular(&whole) || parts.len() < 2 {
+/// Several scans, phases or reconstructions can share a series: where the slices do not stack but those of each
+/// AcquisitionNumber, each point in time or each SliceThickness do, each is a candidate of its own.
+fn apart(headers: &[FileHeader], slices: Vec<Slice>) -> Vec<Candidate> {
+    let regular = |c: &Candidate| {
+        let fits = |stack: &Stack| stack.repair.is_none() && stack.slices.iter().all(|same| same.len() == 1);
+        c.outcome.as_ref().is_ok_and(fits)
+    };
+    let whole = candidate(headers, slices.clone());
+    // Micrometres of thickness and thousandths of a phase tell real values apart.
+    let fine = |value: f64| (value * 1e3).round() as i64;
+    let keys: [&dyn Fn(&FileHeader) -> Option<i64>; 3] =
+        [&|h| h.acquisition, &|h| h.phase.map(fine), &|h| h.thickness_mm.map(fine)];
+    if regular(&whole) {
         return vec![whole];
     }
-    let parts: Vec<Candidate> = parts.into_values().map(|slices| candidate(headers, slices)).collect();
-    if parts.iter().all(regular) { parts } else { vec![whole] }
+    for key in keys {
+        let mut parts: BTreeMap<Option<i64>, Vec<Slice>> = BTreeMap::new();
+        for slice in &slices {
+            parts.entry(key(&headers[slice.file])).or_default().push(*slice);
+        }
+        if parts.len() < 2 {
+            continue;
+        }
+        let parts: Vec<Candidate> = parts.into_values().map(|slices| candidate(headers, slices)).collect();
+        if parts.iter().all(regular) {
+            return parts;
+        }
+    }
+    vec![whole]
 }
 
 fn together(header: &FileHeader, plane: &Plane, headers: &[FileHeader], other: Slice) -> bool {
@@ -105,6 +128,8 @@ fn together(header: &FileHeader, plane: &Plane, headers: &[FileHeader], other: S
     (header.format.rows, header.format.columns) == (other_header.format.rows, other_header.format.columns)
         && header.localizer == other_header.localizer
         && header.modality == other_header.modality
+        && header.derived == other_header.derived
+        && header.kernel_hash == other_header.kernel_hash
         && near(plane.orientation, other_plane.orientation, 1e-3)
         && near(plane.spacing_mm, other_plane.spacing_mm, 1e-4)
 }
@@ -126,8 +151,10 @@ fn candidate(headers: &[FileHeader], slices: Vec<Slice>) -> Candidate {
         thickness_mm: header.thickness_mm,
         coverage_mm,
         kernel: header.kernel.clone(),
+        contrast: header.contrast,
         orientation,
-        score: score(header, spacing_mm, coverage_mm),
+        lungs: None,
+        score: score(header, spacing_mm, coverage_mm, stacked.is_some_and(|s| s.repair.is_none())),
         chosen: false,
         refused: outcome.as_ref().err().map(Error::to_string),
     };
@@ -198,7 +225,7 @@ fn orientation(plane: &Plane) -> Orientation {
     }
 }
 
-fn score(header: &FileHeader, spacing_mm: Option<[f64; 3]>, coverage_mm: Option<f64>) -> f64 {
+fn score(header: &FileHeader, spacing_mm: Option<[f64; 3]>, coverage_mm: Option<f64>, regular: bool) -> f64 {
     let coverage = 100.0 * (coverage_mm.unwrap_or(0.0) / 250.0).min(1.0);
     let thin = spacing_mm.map_or(0.0, |s| 40.0 * (1.0 - ((s[2] / 1.5).ln() / 5f64.ln()).clamp(0.0, 1.0)));
     let kernel = match header.kernel.as_deref().and_then(class) {
@@ -207,5 +234,7 @@ fn score(header: &FileHeader, spacing_mm: Option<[f64; 3]>, coverage_mm: Option<
         Some(KernelClass::Sharp) => 0.0,
     };
     let original = if header.derived { 0.0 } else { 20.0 };
-    ((coverage + thin + kernel + original) * 10.0).round() / 10.0
+    let regular = if regular { 20.0 } else { 0.0 };
+    let plain = if header.contrast { 0.0 } else { 5.0 };
+    ((coverage + thin + kernel + original + regular + plain) * 10.0).round() / 10.0
 }

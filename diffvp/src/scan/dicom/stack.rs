@@ -2,6 +2,7 @@
 //! ImageOrientationPatient alone (PS3.3, C.7.6.2.1.1).
 
 use super::frames::Plane;
+use super::repair::Repair;
 use crate::{Error, Result};
 
 /// Fewest slices that make a volume. Two are enough for a grid; whether they show enough of a chest is for
@@ -15,6 +16,15 @@ const QUIET_JITTER_MM: f64 = 5e-4;
 const MAX_JITTER: f64 = 0.02;
 /// …or by this much, if that is more, in mm.
 const MAX_JITTER_MM: f64 = 0.05;
+/// Beyond that slices are resampled, unless one of their distances is larger or smaller than this part of the median.
+const MAX_GAP: f64 = 1.5;
+const MIN_GAP: f64 = 0.5;
+/// Largest tilt of a gantry that is corrected, in degrees; scanners tilt up to 30.
+const MAX_TILT_DEGREES: f64 = 30.5;
+/// Slices of a tilted gantry lie on a straight line within this, in mm.
+const MAX_BEND_MM: f64 = 0.2;
+/// A sideways shift over the whole stack below this part of a pixel is not corrected.
+const QUIET_SHIFT: f64 = 0.5;
 
 /// A regular grid made of slices.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +39,8 @@ pub(super) struct Stack {
     pub jitter_mm: Option<f64>,
     /// Smallest and largest distance between neighbours.
     pub gaps_mm: [f64; 2],
+    /// How the slices are to be moved onto the grid, where they do not lie on it.
+    pub repair: Option<Repair>,
 }
 
 fn geometry(detail: String) -> Error {
@@ -66,7 +78,7 @@ pub(super) fn axes(orientation: &[f64; 6]) -> Result<[[f64; 3]; 3]> {
 ///
 /// # Errors
 /// [`Error::NotAVolume`] for fewer than two positions; [`Error::Geometry`] for missing positions, missing
-/// slices, uneven distances beyond 2 % of the spacing (0.05 mm at least), or a tilted gantry.
+/// slices, and slices that lie so far off a straight and regular stack that they must not be moved onto one.
 pub(super) fn stack(planes: &[Plane]) -> Result<Stack> {
     let first = planes.first().ok_or_else(|| Error::NotAVolume { detail: "no slices".into() })?;
     let orientation = first.orientation.ok_or_else(|| geometry("the slices have no orientation".into()))?;
@@ -95,29 +107,43 @@ pub(super) fn stack(planes: &[Plane]) -> Result<Stack> {
         });
     }
     let places: Vec<[f64; 3]> = slices.iter().map(|same| positions[same[0]]).collect();
-    let (spacing, jitter_mm, gaps_mm) = regular(&places, normal)?;
-    straight(&places, normal, [row, column], [between_columns, between_rows])?;
+    let along = regular(&places, normal)?;
+    let pixel_mm = [between_columns, between_rows];
+    let sideways = straight(&places, normal, [row, column], pixel_mm)?;
+    let (repair, [i, j]) = repair(&along, &sideways, pixel_mm);
     Ok(Stack {
         slices,
-        spacing_mm: [between_columns, between_rows, spacing],
-        origin_mm: places[0],
+        spacing_mm: [between_columns, between_rows, along.spacing_mm],
+        origin_mm: std::array::from_fn(|a| places[0][a] + i * between_columns * row[a] + j * between_rows * column[a]),
         direction: std::array::from_fn(|r| [row[r], column[r], normal[r]]),
-        jitter_mm,
-        gaps_mm,
+        jitter_mm: along.jitter_mm,
+        gaps_mm: along.gaps_mm,
+        repair,
     })
 }
 
-/// Spacing along the normal, jitter worth a warning, and the range of the gaps.
-fn regular(places: &[[f64; 3]], normal: [f64; 3]) -> Result<(f64, Option<f64>, [f64; 2])> {
-    let depths: Vec<f64> = places.iter().map(|p| dot(*p, normal)).collect();
+/// Distances along the normal.
+struct Along {
+    spacing_mm: f64,
+    gaps_mm: [f64; 2],
+    /// Distance of each slice from the first.
+    depths_mm: Vec<f64>,
+    /// Jitter that is worth a warning.
+    jitter_mm: Option<f64>,
+    /// Largest distance of a slice from its place, where that is too much to be left so.
+    moved_mm: Option<f64>,
+}
+
+fn regular(places: &[[f64; 3]], normal: [f64; 3]) -> Result<Along> {
+    let depths: Vec<f64> = places.iter().map(|p| dot(*p, normal) - dot(places[0], normal)).collect();
     let gaps: Vec<f64> = depths.windows(2).map(|w| w[1] - w[0]).collect();
     let mut sorted = gaps.clone();
     sorted.sort_by(f64::total_cmp);
     let (least, median, most) = (sorted[0], sorted[sorted.len() / 2], sorted[sorted.len() - 1]);
 
     let tolerance = (MAX_JITTER * median).max(MAX_JITTER_MM);
-    if most > 1.5 * median {
-        let holes: Vec<usize> = (0..gaps.len()).filter(|i| gaps[*i] > 1.5 * median).collect();
+    if most > MAX_GAP * median {
+        let holes: Vec<usize> = (0..gaps.len()).filter(|i| gaps[*i] > MAX_GAP * median).collect();
         let missing: f64 = holes.iter().map(|i| (gaps[*i] / median).round() - 1.0).sum();
         return Err(geometry(format!(
             "about {missing} slices are missing: {} gaps of up to {most:.3} mm where {median:.3} mm are usual, the first behind slice {} of {}",
@@ -127,42 +153,76 @@ fn regular(places: &[[f64; 3]], normal: [f64; 3]) -> Result<(f64, Option<f64>, [
         )));
     }
     // The mean gap keeps first and last slice exactly on their places.
-    let spacing = (depths[depths.len() - 1] - depths[0]) / gaps.len() as f64;
-    let off = |i: usize| (depths[i] - depths[0] - i as f64 * spacing).abs();
-    let worst = (0..depths.len()).map(off).fold(0.0, f64::max);
+    let spacing = depths[depths.len() - 1] / gaps.len() as f64;
+    let worst = depths.iter().enumerate().map(|(i, d)| (d - i as f64 * spacing).abs()).fold(0.0, f64::max);
     let uneven = gaps.iter().map(|g| (g - spacing).abs()).fold(0.0, f64::max);
-    if worst > tolerance || uneven > tolerance {
+    let move_slices = worst > tolerance || uneven > tolerance;
+    if move_slices && least < MIN_GAP * median {
         return Err(geometry(format!(
-            "the distance between slices varies from {least:.3} to {most:.3} mm; slices lie up to {worst:.3} mm off a regular grid, {tolerance:.3} mm are allowed"
+            "the distance between slices varies from {least:.3} to {most:.3} mm, less than half of the usual {median:.3} mm: slices of several scans"
         )));
     }
-    Ok((spacing, (uneven > QUIET_JITTER_MM).then_some(worst), [least, most]))
+    Ok(Along {
+        spacing_mm: spacing,
+        gaps_mm: [least, most],
+        depths_mm: depths,
+        jitter_mm: (uneven > QUIET_JITTER_MM && !move_slices).then_some(worst),
+        moved_mm: move_slices.then_some(worst),
+    })
 }
 
-/// Refuses stacks whose slices shift sideways: a tilted gantry, or positions of several scans.
-fn straight(places: &[[f64; 3]], normal: [f64; 3], axes: [[f64; 3]; 2], pixel_mm: [f64; 2]) -> Result<()> {
-    let first = places[0];
-    let mut shift_mm = 0.0f64;
-    let mut angle = 0.0f64;
-    let mut beyond = false;
-    for place in places {
-        let from: [f64; 3] = std::array::from_fn(|i| place[i] - first[i]);
-        let depth = dot(from, normal);
-        for (axis, pixel) in axes.iter().zip(pixel_mm) {
-            let side = dot(from, *axis).abs();
-            beyond |= side > 0.5 * pixel;
-            if side > shift_mm {
-                shift_mm = side;
-                angle = side.atan2(depth).to_degrees();
-            }
-        }
+/// Sideways places of the slices.
+struct Sideways {
+    /// Of each slice from the first, along rows and columns, in mm.
+    shifts_mm: Vec<[f64; 2]>,
+    /// Angle of the gantry in degrees and largest shift in mm, where it is worth correcting.
+    tilt: Option<[f64; 2]>,
+}
+
+/// Refuses stacks whose slices do not lie on a straight line: they are of several scans.
+fn straight(places: &[[f64; 3]], normal: [f64; 3], axes: [[f64; 3]; 2], pixel_mm: [f64; 2]) -> Result<Sideways> {
+    let from_first = |place: &[f64; 3]| -> [f64; 3] { std::array::from_fn(|i| place[i] - places[0][i]) };
+    let shifts_mm: Vec<[f64; 2]> = places.iter().map(|p| axes.map(|axis| dot(from_first(p), axis))).collect();
+    let last = places.len() - 1;
+    let depth = |i: usize| dot(from_first(&places[i]), normal);
+    let worst = shifts_mm.iter().map(|[x, y]| x.hypot(*y)).fold(0.0, f64::max);
+    if shifts_mm.iter().all(|s| (0..2).all(|a| s[a].abs() <= QUIET_SHIFT * pixel_mm[a])) {
+        return Ok(Sideways { shifts_mm, tilt: None });
     }
-    if beyond {
+    let bend = (0..places.len())
+        .map(|i| {
+            let part = depth(i) / depth(last);
+            (0..2).map(|a| (shifts_mm[i][a] - part * shifts_mm[last][a]).abs()).fold(0.0, f64::max)
+        })
+        .fold(0.0, f64::max);
+    let angle = shifts_mm[last][0].hypot(shifts_mm[last][1]).atan2(depth(last)).to_degrees();
+    if bend > MAX_BEND_MM || angle > MAX_TILT_DEGREES {
         return Err(geometry(format!(
-            "the slices shift sideways by up to {shift_mm:.2} mm ({angle:.1}°): the gantry is tilted, or the slices are of several scans"
+            "the slices shift sideways by up to {worst:.2} mm ({angle:.1}°) and lie up to {bend:.2} mm off a straight line; {MAX_BEND_MM} mm and {MAX_TILT_DEGREES}° of a tilted gantry can be corrected"
         )));
     }
-    Ok(())
+    Ok(Sideways { shifts_mm, tilt: Some([angle, worst]) })
+}
+
+/// What is to be done to the slices, and where the first pixel of the wider grid lies, in pixels of the first slice.
+fn repair(along: &Along, sideways: &Sideways, pixel_mm: [f64; 2]) -> (Option<Repair>, [f64; 2]) {
+    if sideways.tilt.is_none() && along.moved_mm.is_none() {
+        return (None, [0.0; 2]);
+    }
+    let shift = |slice: usize, axis: usize| match sideways.tilt {
+        Some(_) => sideways.shifts_mm[slice][axis] / pixel_mm[axis],
+        None => 0.0,
+    };
+    let count = along.depths_mm.len();
+    let range = |axis: usize| {
+        (0..count).map(|k| shift(k, axis)).fold((0.0f64, 0.0f64), |(low, high), s| (low.min(s), high.max(s)))
+    };
+    let low = [0, 1].map(|axis| range(axis).0.floor());
+    let wider = [0, 1].map(|axis| (range(axis).1.ceil() - low[axis]) as usize);
+    let places = (0..count)
+        .map(|k| [along.depths_mm[k] / along.spacing_mm, shift(k, 0) - low[0], shift(k, 1) - low[1]])
+        .collect();
+    (Some(Repair { places, wider, tilt: sideways.tilt, moved_mm: along.moved_mm }), low)
 }
 
 #[cfg(test)]
@@ -197,7 +257,16 @@ mod tests {
     #[test]
     fn rounding_is_a_warning_and_more_is_an_error() {
         assert!(at(&[0.0, 3.987, 7.975, 11.962]).unwrap().jitter_mm.is_some());
-        assert!(matches!(at(&[0.0, 3.0, 6.4, 9.0]), Err(Error::Geometry { .. })));
+        let error = at(&[0.0, 3.0, 4.2, 7.2, 10.2]).unwrap_err().to_string();
+        assert!(error.contains("several scans"), "{error}");
+    }
+
+    #[test]
+    fn uneven_distances_are_resampled_within_limits() {
+        let stack = at(&[0.0, 3.0, 6.4, 9.0]).unwrap();
+        assert_eq!((stack.spacing_mm[2], stack.jitter_mm), (3.0, None));
+        let repair = stack.repair.unwrap();
+        assert!((repair.moved_mm.unwrap() - 0.4).abs() < 1e-9 && repair.wider == [0, 0], "{repair:?}");
     }
 
     #[test]
@@ -213,10 +282,22 @@ mod tests {
     }
 
     #[test]
-    fn a_tilted_gantry_is_refused() {
-        let tilted: Vec<[f64; 3]> = (0..10).map(|i| [0.0, 0.5 * i as f64, 3.0 * i as f64]).collect();
-        let error = stack(&planes(&tilted)).unwrap_err().to_string();
-        assert!(error.contains("tilted") && error.contains("9.5°"), "{error}");
+    fn a_tilted_gantry_is_corrected_and_a_bent_stack_refused() {
+        let tilted = |step: f64, bend: f64| -> Vec<[f64; 3]> {
+            (0..10).map(|i| [0.0, step * i as f64 + if i == 5 { bend } else { 0.0 }, 3.0 * i as f64]).collect()
+        };
+        for (step, origin_mm) in [(0.5, 0.0), (-0.5, -0.8 * 6.0)] {
+            let stack = stack(&planes(&tilted(step, 0.0))).unwrap();
+            let repair = stack.repair.unwrap();
+            assert!((repair.tilt.unwrap()[0] - 9.46).abs() < 0.01, "{repair:?}");
+            // 4.5 mm of shift are 5.6 rows of 0.8 mm.
+            assert_eq!(repair.wider, [0, 6]);
+            assert!((stack.origin_mm[1] - origin_mm).abs() < 1e-9);
+        }
+        for refused in [tilted(0.5, 0.5), tilted(2.0, 0.0)] {
+            let error = stack(&planes(&refused)).unwrap_err().to_string();
+            assert!(error.contains("sideways"), "{error}");
+        }
     }
 
     #[test]

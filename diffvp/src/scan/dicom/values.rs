@@ -64,6 +64,14 @@ pub(super) fn kernel(element: &Element) -> Option<String> {
     known.then(|| name.to_string())
 }
 
+/// A number that is the same for the same text, and tells nothing of it.
+pub(super) fn hash(element: &Element) -> u64 {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    text(element).hash(&mut hasher);
+    hasher.finish()
+}
+
 /// Whether there is any text at all.
 pub(super) fn is_present(element: &Element) -> bool {
     !text(element).is_empty()

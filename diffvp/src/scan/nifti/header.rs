@@ -141,8 +141,8 @@ impl Header {
         self.big_endian
     }
 
-    /// Sizes along the three axes, each at least 1 (the third at least 2).
-    pub(super) fn volume_dims(&self) -> Result<[usize; 3]> {
+    /// Sizes along the three axes, each at least 2, and the number of volumes along the fourth.
+    pub(super) fn volume_dims(&self) -> Result<([usize; 3], usize)> {
         let rank = self.dim[0];
         if !(1..=7).contains(&rank) {
             return Err(Error::Corrupt {
@@ -154,11 +154,11 @@ impl Header {
             return Err(Error::Corrupt { detail: format!("the NIfTI header has an axis of size {size}") });
         }
         let spatial = sizes.iter().take(3).filter(|s| **s > 1).count();
-        if rank < 3 || spatial < 3 || sizes[3..].iter().any(|s| *s > 1) {
+        if rank < 3 || spatial < 3 || sizes.iter().skip(4).any(|s| *s > 1) {
             let text: Vec<String> = sizes.iter().map(i64::to_string).collect();
             return Err(Error::NotAVolume { detail: format!("the file holds {}", text.join(" × ")) });
         }
-        Ok(std::array::from_fn(|a| sizes[a] as usize))
+        Ok((std::array::from_fn(|a| sizes[a] as usize), sizes.get(3).map_or(1, |volumes| *volumes as usize)))
     }
 
     /// Whether there are further axes, all of size 1.

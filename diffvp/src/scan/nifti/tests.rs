@@ -132,6 +132,41 @@ fn refusals_are_typed() {
 }
 
 #[test]
+fn one_of_several_volumes_is_loaded_as_asked_for() {
+    let mut bytes = with(&[(40, &[4, 0]), (48, &[3, 0])]);
+    for v in 12..36i16 {
+        bytes.extend_from_slice(&v.to_le_bytes());
+    }
+    let open = |volume| {
+        let options = ScanOptions { volume, ..Default::default() };
+        [from_reader(bytes.as_slice(), bytes.len() as u64, &options), {
+            let mut file = tempfile::NamedTempFile::new().unwrap();
+            file.write_all(&gzip(&bytes)).unwrap();
+            Scan::open_with(file.path(), &options)
+        }]
+    };
+    for result in open(None) {
+        let error = result.unwrap_err();
+        assert!(matches!(&error, Error::NotAVolume { detail } if detail.contains("3 volumes of 3 × 2 × 2")), "{error}");
+    }
+    for wanted in 0..3 {
+        for result in open(Some(wanted)) {
+            let scan = result.unwrap();
+            assert_eq!(scan.volume().voxels_hu()[0], 12.0 * wanted as f32);
+            assert_eq!(scan.volume().voxels_hu().len(), 12);
+            assert!(scan.warnings().iter().any(|w| w.code == WarningCode::IgnoredContent));
+        }
+    }
+    for result in open(Some(3)) {
+        assert!(matches!(result, Err(Error::InvalidOption { .. })), "{result:?}");
+    }
+    // A file that ends behind the volume that is asked for is damaged all the same.
+    let cut = &bytes[..bytes.len() - 2];
+    let options = ScanOptions { volume: Some(0), ..Default::default() };
+    assert!(matches!(from_reader(cut, cut.len() as u64, &options), Err(Error::Corrupt { .. })));
+}
+
+#[test]
 fn nan_voxels_are_refused() {
     let mut bytes = with(&[(70, &16i16.to_le_bytes()), (72, &32i16.to_le_bytes())]);
     bytes.truncate(352);

@@ -82,6 +82,9 @@ impl<'a> Field<'a> {
                 return stored;
             }
             buffer.copy_from_slice(stored);
+        } else if stride == -1 {
+            let stored = &self.data[first as usize + 1 - count..=first as usize];
+            buffer.iter_mut().zip(stored.iter().rev()).for_each(|(value, stored)| *value = *stored);
         } else {
             for (i, value) in buffer.iter_mut().enumerate() {
                 *value = self.data[(first + i as isize * stride) as usize];

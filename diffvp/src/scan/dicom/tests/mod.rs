@@ -9,6 +9,7 @@ use super::*;
 mod choice;
 mod hostile;
 mod pixels;
+mod repair;
 
 const CT: &str = "1.2.840.10008.5.1.4.1.1.2";
 const EXPLICIT: &str = "1.2.840.10008.1.2.1";
