@@ -125,7 +125,7 @@ mod tests {
         // SAFETY: the array, or what is refused before it is read.
         unsafe {
             assert_eq!(slice(values.as_ptr(), 3, "x").unwrap(), values);
-            assert_eq!(slice(std::ptr::null::<i16>(), 0, "x").unwrap(), []);
+            assert!(slice(std::ptr::null::<i16>(), 0, "x").unwrap().is_empty());
             assert_eq!(status(slice(std::ptr::null::<i16>(), 1, "x")), DIFFVP_STATUS_NULL_ARGUMENT);
             assert_eq!(status(slice(values.as_ptr(), usize::MAX / 2, "x")), DIFFVP_STATUS_INVALID_SIZE);
             assert_eq!(status(slice(values.as_ptr(), usize::MAX, "x")), DIFFVP_STATUS_INVALID_SIZE);

@@ -32,6 +32,9 @@ pub(super) fn resize(field: &mut Field, taps: [Taps; 3]) {
 fn rows(field: &Field, taps: &Taps, shape: [usize; 3], axis: usize) -> Vec<f32> {
     let mut values = vec![0.0; shape.iter().product()];
     values.par_chunks_mut(shape[1] * shape[2]).enumerate().for_each(|(slice, out)| {
+        if field.is_stopped() {
+            return;
+        }
         let mut buffer = vec![0.0; shape[2]];
         let mut sums = vec![0.0; shape[2]];
         for (row, out) in out.chunks_mut(shape[2]).enumerate() {
@@ -64,6 +67,9 @@ fn rows(field: &Field, taps: &Taps, shape: [usize; 3], axis: usize) -> Vec<f32> 
 fn columns(field: &Field, taps: &Taps, shape: [usize; 3]) -> Vec<f32> {
     let mut values = vec![0.0; shape.iter().product()];
     values.par_chunks_mut(shape[1] * shape[2]).enumerate().for_each(|(slice, out)| {
+        if field.is_stopped() {
+            return;
+        }
         let mut buffer = vec![0.0; taps.input];
         for (row, out) in out.chunks_mut(shape[2]).enumerate() {
             let source = field.row(slice, row, &mut buffer);
