@@ -157,7 +157,8 @@ impl Reporter {
         };
 
         enter(Stage::Preprocess)?;
-        let input = VolumeTensor::new(manifest.preprocessing.apply(scan.volume())?, &manifest.vision)?;
+        let prepared = manifest.preprocessing.apply_until(scan.volume(), &|| cancel.is_cancelled())?;
+        let input = VolumeTensor::new(prepared, &manifest.vision)?;
         timings.preprocess = clock.lap();
         enter(Stage::Encode)?;
         let encoding = engine.encoder.encode(&input, cancel)?;

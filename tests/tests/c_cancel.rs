@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
+use diffvp::Volume;
 use diffvp_ffi::*;
-use diffvp_tests::c_program::chest_file;
-use diffvp_tests::demo::{package, work_folder};
+use diffvp_tests::demo::{chest, package, work_folder};
 
 const NO_ERROR: *mut *mut diffvp_error = std::ptr::null_mut();
 
@@ -31,15 +31,18 @@ struct Bench {
 unsafe impl Sync for Bench {}
 
 impl Bench {
-    fn new(package: &Path, scan: &Path) -> Bench {
-        let text = |path: &Path| CString::new(path.to_str().unwrap()).unwrap();
-        let (package, scan_path) = (text(package), text(scan));
+    fn new(package: &Path, chest: &Volume) -> Bench {
+        let package = CString::new(package.to_str().unwrap()).unwrap();
         let (mut reporter, mut scan) = (std::ptr::null_mut(), std::ptr::null_mut());
+        let (voxels, dims, spacing) = (chest.voxels_hu(), chest.dims(), chest.spacing_mm());
         // SAFETY: strings, locals, and null where it is allowed.
         unsafe {
             let opened = diffvp_reporter_open(package.as_ptr(), std::ptr::null(), &mut reporter, NO_ERROR);
             assert_eq!(opened, DIFFVP_STATUS_OK);
-            assert_eq!(diffvp_scan_open(scan_path.as_ptr(), std::ptr::null(), &mut scan, NO_ERROR), DIFFVP_STATUS_OK);
+            let (dims, spacing, none) = (dims.as_ptr(), spacing.as_ptr(), std::ptr::null());
+            let (data, count, options) = (voxels.as_ptr(), voxels.len(), std::ptr::null());
+            let made = diffvp_scan_from_hu_f32(data, count, dims, spacing, none, none, options, &mut scan, NO_ERROR);
+            assert_eq!(made, DIFFVP_STATUS_OK);
         }
         Bench { reporter, scan }
     }
@@ -124,35 +127,42 @@ impl Drop for Bench {
 
 #[test]
 fn every_stage_of_the_demo_ends_soon() {
-    let bench = Bench::new(package(), &chest_file());
+    let bench = Bench::new(package(), &chest(0));
     let worst = bench.worst(&[0, 1, 5]);
     assert!(worst < LIMIT, "{worst:?}");
 }
 
-/// A package with the vision graphs of the paper's size, and a scan of 512 × 512 × 120 voxels.
-fn full_size() -> (PathBuf, PathBuf) {
+/// A package with the vision graphs of the paper's size.
+fn full_package() -> PathBuf {
     use diffvp_train::export::{ExportRequest, export};
     use diffvp_train::run::{Preset, init};
-    use diffvp_train::synth::{PhantomOptions, phantom};
     let folder = work_folder().join("full");
-    std::fs::create_dir_all(&folder).unwrap();
-    let scan = folder.join("scan.nii.gz");
-    let (run, package) = (folder.join("run"), folder.join("full.diffvp"));
-    if !scan.exists() {
-        let volume = phantom(5, 0, &PhantomOptions::default()).unwrap().volume;
-        println!("scan of {:?} voxels", volume.dims());
-        diffvp::scan::write_nifti(&volume, &scan).unwrap();
-    }
+    let (run, package, reference) = (folder.join("run"), folder.join("full.diffvp"), folder.join("reference.nii.gz"));
     if !package.exists() {
+        std::fs::create_dir_all(&folder).unwrap();
+        diffvp::scan::write_nifti(&chest(9), &reference).unwrap();
         init(Preset::PaperVision, 0, true, &run).unwrap();
-        let request = ExportRequest {
-            references: vec![scan.clone()],
-            options: Default::default(),
-            session: diffvp::runtime::SessionOptions::default(),
-        };
+        let session = diffvp::runtime::SessionOptions::default();
+        let request = ExportRequest { references: vec![reference], options: Default::default(), session };
         export(&run, &package, &request, |_, _| {}).unwrap();
     }
-    (package, scan)
+    package
+}
+
+/// A chest of 512 × 512 × 160 voxels.
+fn full_chest() -> Volume {
+    let small = chest(0);
+    let (from, dims) = (small.dims(), [512, 512, 160]);
+    let scale = |axis: usize, index: usize| index * from[axis] / dims[axis];
+    let mut voxels = Vec::with_capacity(dims.iter().product());
+    for z in 0..dims[2] {
+        for y in 0..dims[1] {
+            let line = (scale(2, z) * from[1] + scale(1, y)) * from[0];
+            voxels.extend((0..dims[0]).map(|x| small.voxels_hu()[line + scale(0, x)]));
+        }
+    }
+    let spacing = std::array::from_fn(|axis| small.spacing_mm()[axis] * from[axis] as f64 / dims[axis] as f64);
+    Volume::new(voxels, dims, spacing, small.origin_mm(), small.direction()).unwrap()
 }
 
 /// `DIFFVP_HEAVY=1 cargo xtask test -- --test c_cancel heavy -- --nocapture`
@@ -162,8 +172,7 @@ fn heavy_every_stage_at_full_size_ends_soon() {
         eprintln!("skipped: takes minutes and gigabytes; set DIFFVP_HEAVY=1");
         return;
     }
-    let (package, scan) = full_size();
-    let bench = Bench::new(&package, &scan);
+    let bench = Bench::new(&full_package(), &full_chest());
     let worst = bench.worst(&[0, 20, 100, 300, 700, 1500, 2500]);
     assert!(worst < LIMIT, "{worst:?}");
 }

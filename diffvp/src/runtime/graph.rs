@@ -8,7 +8,7 @@ use ort::session::{RunOptions, Session, SessionInputValue};
 use ort::value::{DynValue, TensorElementType, TensorRef, ValueType};
 
 use super::pool::Slot;
-use super::{CancelToken, Device, Tensor, TensorData, environment};
+use super::{CancelToken, Device, Tensor, TensorData, background, environment};
 use crate::{Error, Result};
 
 /// How graphs are loaded.
@@ -34,6 +34,11 @@ impl SessionOptions {
 
 /// One ONNX graph. `Send + Sync`; threads that run it at the same time take turns.
 pub struct Graph {
+    loaded: Arc<Loaded>,
+}
+
+/// What a run needs; a run that nobody waits for any more keeps it alive.
+pub(super) struct Loaded {
     name: String,
     session: Slot<Session>,
     inputs: Vec<Port>,
@@ -51,7 +56,7 @@ pub struct Port {
 
 impl std::fmt::Debug for Graph {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Graph").field("name", &self.name).field("inputs", &self.inputs).finish_non_exhaustive()
+        f.debug_struct("Graph").field("name", &self.name()).field("inputs", &self.inputs()).finish_non_exhaustive()
     }
 }
 
@@ -64,33 +69,34 @@ impl Graph {
     pub fn open(path: impl AsRef<Path>, options: &SessionOptions) -> Result<Graph> {
         let path = path.as_ref();
         let session = open_session(path, options, Spinning::Off)?;
-        Ok(Graph {
+        let loaded = Loaded {
             name: file_name(path),
             inputs: ports(session.inputs()),
             outputs: ports(session.outputs()),
             session: Slot::new(session),
-        })
+        };
+        Ok(Graph { loaded: Arc::new(loaded) })
     }
 
     /// File name of the graph.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.loaded.name
     }
 
     /// Inputs in order.
     pub fn inputs(&self) -> &[Port] {
-        &self.inputs
+        &self.loaded.inputs
     }
 
     /// Outputs in order.
     pub fn outputs(&self) -> &[Port] {
-        &self.outputs
+        &self.loaded.outputs
     }
 
     /// Checks that the graph has these inputs and outputs with sizes that can match (`None`: any size).
     pub(crate) fn expect(&self, inputs: &[ExpectedPort], outputs: &[ExpectedPort]) -> Result<()> {
-        check_ports(&self.name, "input", &self.inputs, inputs)?;
-        check_ports(&self.name, "output", &self.outputs, outputs)
+        check_ports(self.name(), "input", self.inputs(), inputs)?;
+        check_ports(self.name(), "output", self.outputs(), outputs)
     }
 
     /// Runs the graph on named inputs and returns its outputs in the order of [`outputs`](Self::outputs).
@@ -98,6 +104,22 @@ impl Graph {
     /// # Errors
     /// [`Error::Cancelled`] soon after `cancel`, [`Error::Inference`] for everything the runtime refuses.
     pub fn run(&self, inputs: &[(&str, &Tensor)], cancel: &CancelToken) -> Result<Vec<Tensor>> {
+        self.loaded.run(inputs, cancel)
+    }
+
+    /// As [`run`](Self::run) with one input, for graphs with operators that take long: ends at once after `cancel`.
+    /// The operator that is running then ends in the background, and later runs of this graph wait for it.
+    ///
+    /// # Errors
+    /// Those of [`run`](Self::run).
+    pub fn run_long(&self, name: &'static str, input: &Arc<Tensor>, cancel: &CancelToken) -> Result<Vec<Tensor>> {
+        let (loaded, input, token) = (Arc::clone(&self.loaded), Arc::clone(input), cancel.clone());
+        background::run(self.name(), cancel, move || loaded.run(&[(name, &input)], &token))
+    }
+}
+
+impl Loaded {
+    fn run(&self, inputs: &[(&str, &Tensor)], cancel: &CancelToken) -> Result<Vec<Tensor>> {
         let failed = |error: ort::Error| self.failed(error);
         let mut values = Vec::with_capacity(inputs.len());
         for (name, tensor) in inputs {

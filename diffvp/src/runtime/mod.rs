@@ -16,6 +16,7 @@
 //! sets `ORT_DISABLE_TELEMETRY=1` before the library is loaded and disables telemetry events on the
 //! environment; see [`telemetry_state`].
 
+mod background;
 mod cancel;
 mod decoder;
 mod device;

@@ -31,7 +31,7 @@ impl Classifier {
     /// # Errors
     /// [`crate::Error::Cancelled`], [`crate::Error::Inference`].
     pub fn classify(&self, volume: &VolumeTensor, cancel: &CancelToken) -> Result<Vec<f32>> {
-        let outputs = self.graph.run(&[("volume", &volume.tensor)], cancel)?;
+        let outputs = self.graph.run_long("volume", &volume.tensor, cancel)?;
         let [probabilities] = finite_outputs(self.graph.name(), outputs)?;
         Ok(probabilities)
     }

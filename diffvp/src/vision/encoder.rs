@@ -46,7 +46,7 @@ impl Encoder {
     /// # Errors
     /// [`crate::Error::Cancelled`], [`crate::Error::Inference`].
     pub fn encode(&self, volume: &VolumeTensor, cancel: &CancelToken) -> Result<Encoding> {
-        let outputs = self.graph.run(&[("volume", &volume.tensor)], cancel)?;
+        let outputs = self.graph.run_long("volume", &volume.tensor, cancel)?;
         let [tokens, attention] = finite_outputs(self.graph.name(), outputs)?;
         Ok(Encoding { tokens, attention })
     }

@@ -1,5 +1,7 @@
 //! A prepared volume in the form that graphs take.
 
+use std::sync::Arc;
+
 use crate::package::manifest::VisionSizes;
 use crate::runtime::Tensor;
 use crate::volume::{GridMap, ModelInput};
@@ -8,7 +10,7 @@ use crate::{Error, Result};
 /// A prepared volume `[1, channels, slices, rows, columns]`, shared by encoder and classifier.
 #[derive(Debug, Clone)]
 pub struct VolumeTensor {
-    pub(super) tensor: Tensor,
+    pub(super) tensor: Arc<Tensor>,
     grid: GridMap,
 }
 
@@ -24,7 +26,8 @@ impl VolumeTensor {
             });
         }
         let [c, s, h, w] = input.shape;
-        Ok(VolumeTensor { tensor: Tensor::f32(&[1, c, s, h, w], input.values)?, grid: input.grid })
+        let tensor = Arc::new(Tensor::f32(&[1, c, s, h, w], input.values)?);
+        Ok(VolumeTensor { tensor, grid: input.grid })
     }
 
     /// Where each voxel of the scan lies in the input.

@@ -34,10 +34,12 @@ pub(super) struct Field<'a> {
     spacing_mm: [f64; 3],
     direction: [[f64; 3]; 3],
     pub grid: GridMap,
+    /// Whether the caller does not want the result any more: what is left then is skipped.
+    stop: &'a (dyn Fn() -> bool + Sync),
 }
 
 impl<'a> Field<'a> {
-    pub(super) fn new(volume: &'a Volume) -> Self {
+    pub(super) fn new(volume: &'a Volume, stop: &'a (dyn Fn() -> bool + Sync)) -> Self {
         let [x, y, z] = volume.dims();
         let [sx, sy, sz] = volume.spacing_mm();
         Field {
@@ -49,7 +51,13 @@ impl<'a> Field<'a> {
             spacing_mm: [sz, sy, sx],
             direction: volume.direction(),
             grid: GridMap::identity(),
+            stop,
         }
+    }
+
+    /// Whether the work is to end; looked at before each slice.
+    pub(super) fn is_stopped(&self) -> bool {
+        (self.stop)()
     }
 
     pub(super) fn shape(&self) -> [usize; 3] {
@@ -102,7 +110,8 @@ impl<'a> Field<'a> {
             .map(|slice| {
                 let mut buffer = vec![0.0; self.shape[2]];
                 let mut sum = zero();
-                for row in 0..self.shape[1] {
+                let rows = if self.is_stopped() { 0 } else { self.shape[1] };
+                for row in 0..rows {
                     fold(slice, row, self.row(slice, row, &mut buffer), &mut sum);
                 }
                 sum
@@ -221,6 +230,9 @@ impl<'a> Field<'a> {
         let before: [usize; 3] = std::array::from_fn(|a| (size[a] - kept[a]) / 2);
         let mut padded = vec![pad_value; size.iter().product()];
         padded.par_chunks_mut(size[1] * size[2]).skip(before[0]).take(kept[0]).enumerate().for_each(|(slice, out)| {
+            if self.is_stopped() {
+                return;
+            }
             let mut buffer = vec![0.0; kept[2]];
             for (row, out) in out.chunks_mut(size[2]).skip(before[1]).take(kept[1]).enumerate() {
                 out[before[2]..before[2] + kept[2]].copy_from_slice(self.row(slice, row, &mut buffer));
@@ -256,6 +268,9 @@ impl<'a> Field<'a> {
         }
         let mut values = vec![0.0; self.len()];
         values.par_chunks_mut(rows * columns).enumerate().for_each(|(slice, out)| {
+            if self.is_stopped() {
+                return;
+            }
             let mut buffer = vec![0.0; columns];
             for (row, out) in out.chunks_mut(columns).enumerate() {
                 out.copy_from_slice(self.row(slice, row, &mut buffer));

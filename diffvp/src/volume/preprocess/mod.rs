@@ -36,10 +36,20 @@ impl Preprocessing {
     /// As [`Preprocessing::validate`]; [`Error::LimitExceeded`] where the volume's extent and the wanted
     /// spacing make more than 2³⁰ values.
     pub fn apply(&self, volume: &Volume) -> Result<ModelInput> {
+        self.apply_until(volume, &|| false)
+    }
+
+    /// As [`apply`](Self::apply), and ends soon after `stop` says so, which is looked at before each slice.
+    ///
+    /// # Errors
+    /// As [`apply`](Self::apply), and [`Error::Cancelled`].
+    pub fn apply_until(&self, volume: &Volume, stop: &(dyn Fn() -> bool + Sync)) -> Result<ModelInput> {
         self.validate()?;
-        let mut field = Field::new(volume);
+        let check = || if stop() { Err(Error::Cancelled) } else { Ok(()) };
+        let mut field = Field::new(volume, stop);
         for step in &self.steps {
             run(step, &mut field)?;
+            check()?;
         }
         let [slices, rows, columns] = field.shape();
         let grid = field.grid.clone();
@@ -52,6 +62,7 @@ impl Preprocessing {
             });
         }
         let mut values = field.into_values();
+        check()?;
         let one = values.len();
         values.reserve_exact(one * (self.channels - 1));
         for _ in 1..self.channels {

@@ -22,6 +22,9 @@ pub(super) fn resize(field: &mut Field, taps: [Taps; 3]) {
     let width = taps[2].input;
     let source = &*field;
     values.par_chunks_mut(shape[1] * shape[2]).enumerate().for_each(|(slice, out)| {
+        if source.is_stopped() {
+            return;
+        }
         let mut row = vec![0.0; width];
         let mut sums = vec![0.0; width];
         for (index, out) in out.chunks_mut(shape[2]).enumerate() {

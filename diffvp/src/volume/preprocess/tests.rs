@@ -167,3 +167,28 @@ fn resampling() -> impl Strategy<Value = Step> {
         }),
     ]
 }
+
+#[test]
+fn work_that_is_not_wanted_any_more_ends_at_any_look() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    let v =
+        Volume::new(vec![1.0; 1000], [10; 3], [1.0; 3], [0.0; 3], [[1., 0., 0.], [0., 1., 0.], [0., 0., 1.]]).unwrap();
+    let preprocessing = Preprocessing {
+        steps: vec![
+            Step::ZScore { above: 0.0 },
+            Step::Resize { size: [8, 9, 7], interpolation: Interpolation::Area },
+            Step::CenterCropOrPad { size: [12, 12, 12], pad_value: 0.0 },
+        ],
+        channels: 1,
+    };
+    let looks = AtomicUsize::new(0);
+    let whole = preprocessing.apply_until(&v, &|| looks.fetch_add(1, Ordering::SeqCst) > usize::MAX - 1).unwrap();
+    assert_eq!(whole, preprocessing.apply(&v).unwrap());
+    let total = looks.into_inner();
+    assert!(total > 30, "{total}");
+    for last in 0..total {
+        let looks = AtomicUsize::new(0);
+        let result = preprocessing.apply_until(&v, &|| looks.fetch_add(1, Ordering::SeqCst) >= last);
+        assert!(matches!(result, Err(crate::Error::Cancelled)), "{last}");
+    }
+}
