@@ -115,7 +115,22 @@ def real(data):
         merlin = Spacing((1.5, 1.5, 3.0), mode="bilinear", padding_mode="border")(ras)
         merlin = np.clip((np.asarray(merlin) + 1000) / 2000, 0, 1).astype(np.float32)
         cropped = crop(lps, -1000)
+        # CT-CLIP and CT2Rep: [z, y, x] to 1.5 x 0.75 x 0.75 mm, sizes rounded down.
+        spacing = np.abs(np.asarray(Orientation("LPS")(t).affine)[:3, :3]).max(axis=0)[::-1]
+        size = [int(n * s / new) for n, s, new in zip(lps.shape, spacing, (1.5, 0.75, 0.75))]
+        pad = ResizeWithPadOrCrop((240, 480, 480), mode="constant", value=-1)
+        ct_clip = interpolate(np.clip(lps, -1000, 1000), size, "trilinear") / np.float32(1000)
+        ct2rep = clip_scale(interpolate(lps, size, "trilinear"), -1000, 200, 400, 600)
+        unit = ScaleIntensity(0, 1)(a[None])[0].numpy()
+        # With its default mode SciPy fills the last voxels with 0 where rounding puts them 1e-14 beyond the edge.
+        zoomed = zoom(a, [n / m for n, m in zip((56, 448, 448), a.shape)], order=0, mode="nearest")
+        positive = zoomed[zoomed > 0].astype(np.float64)
         out[name] = {
+            "ct_clip": numbers(pad(ct_clip[None])[0].numpy()),
+            "ct2rep": numbers(pad(ct2rep[None])[0].numpy()),
+            "m3d": numbers(interpolate(crop(unit, 0), (32, 256, 256), "trilinear")),
+            "medicalnet": numbers((zoomed - positive.mean()) / positive.std()),
+            "nearest_hu": numbers(interpolate(cropped, (50, 211, 307), "nearest")),
             "area_hu": numbers(interpolate(cropped, (64, 256, 256), "area")),
             "reg2rg": numbers(clip_scale(interpolate(cropped, (64, 256, 256), "area"), -1000, 200, 400, 600)),
             "trilinear_hu": numbers(interpolate(cropped, (48, 200, 300), "trilinear")),

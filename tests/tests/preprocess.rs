@@ -111,11 +111,17 @@ fn real_scans_agree_with_monai() {
     for (name, cases) in reference.as_object().unwrap() {
         let scan = Scan::open(data.join(name)).unwrap();
         let trilinear = resize([48, 200, 300], Interpolation::Trilinear);
+        let nearest = resize([50, 211, 307], Interpolation::Nearest);
         for (case, steps, tolerance) in [
             ("area_hu", vec![lps.clone(), crop.clone(), area.clone()], 1e-3),
             ("trilinear_hu", vec![lps.clone(), crop.clone(), trilinear], 1e-3),
             ("reg2rg", Preprocessing::reg2rg().steps, 2e-6),
-            ("merlin", Preprocessing::merlin().steps, 2e-6),
+            ("nearest_hu", vec![lps.clone(), crop.clone(), nearest], 0.0),
+            ("merlin", Preprocessing::merlin().steps, 5e-7),
+            ("ct_clip", Preprocessing::ct_clip().steps, 1e-6),
+            ("ct2rep", Preprocessing::ct2rep().steps, 1.6e-6),
+            ("m3d", Preprocessing::m3d().steps, 1e-6),
+            ("medicalnet", Preprocessing::medicalnet().steps, 1e-5),
         ] {
             let input = Preprocessing { steps, channels: 1 }.apply(scan.volume()).unwrap();
             let expected = &cases[case];
