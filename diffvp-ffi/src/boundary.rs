@@ -1,7 +1,8 @@
 //! Where a call enters and leaves: nothing that goes wrong inside gets out other than as a status.
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 
 use ffi_support::{ErrorCode, ExternError, call_with_result};
@@ -31,29 +32,37 @@ impl From<Failure> for ExternError {
 pub(crate) unsafe fn call(error: *mut *mut diffvp_error, body: impl FnOnce() -> Result<(), Failure>) -> i32 {
     quiet_panics();
     let mut outcome = ExternError::success();
+    // `call_with_result` catches panics too, but panics again, and then outside, over a text with a NUL in it.
     call_with_result(
         &mut outcome,
-        AssertUnwindSafe(|| {
-            let _inside = Inside::enter();
-            #[cfg(test)]
-            fault::strike();
-            body()
-        }),
+        AssertUnwindSafe(|| catch_unwind(AssertUnwindSafe(|| enter(body))).unwrap_or_else(told)),
     );
-    let status = match outcome.get_code() {
-        ErrorCode::SUCCESS => return DIFFVP_STATUS_OK,
-        ErrorCode::PANIC => DIFFVP_STATUS_PANIC,
-        code => code.code(),
-    };
-    // SAFETY: nobody else has seen the message of this local value.
-    let mut message = unsafe { outcome.get_and_consume_message() }.unwrap_or_default();
-    if status == DIFFVP_STATUS_PANIC {
-        let place = PLACE.with(|place| std::mem::take(&mut *place.borrow_mut()));
-        message = format!("caught a panic, please report it: {message}{place}");
+    let status = outcome.get_code().code();
+    if status == DIFFVP_STATUS_OK {
+        return DIFFVP_STATUS_OK;
     }
+    // SAFETY: nobody else has seen the message of this local value.
+    let message = unsafe { outcome.get_and_consume_message() }.unwrap_or_default();
     // SAFETY: the caller's promise about `error`.
     unsafe { error::give(error, status, &message) };
     status
+}
+
+fn enter(body: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
+    let _inside = Inside::enter();
+    #[cfg(test)]
+    fault::strike();
+    body()
+}
+
+/// A panic as a failure.
+fn told(payload: Box<dyn Any + Send>) -> Result<(), Failure> {
+    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no text".to_owned());
+    let place = PLACE.with(|place| std::mem::take(&mut *place.borrow_mut()));
+    // A payload can panic when it is dropped.
+    std::mem::forget(payload);
+    Err(Failure::new(DIFFVP_STATUS_PANIC, format!("caught a panic, please report it: {text}{place}")))
 }
 
 /// Counts a thread in, and out again however the call ends.
@@ -136,7 +145,16 @@ mod tests {
         assert_eq!(status, DIFFVP_STATUS_PANIC);
         assert!(text.contains("panic"), "{text}");
         let (status, text) = message_of(|| panic!("a\0b"));
-        assert_eq!(status, DIFFVP_STATUS_PANIC, "{text}");
+        assert_eq!(status, DIFFVP_STATUS_PANIC);
+        assert!(text.contains("a\u{fffd}b"), "{text}");
+        struct Bomb;
+        impl Drop for Bomb {
+            fn drop(&mut self) {
+                panic!("while the payload is dropped");
+            }
+        }
+        let (status, _) = message_of(|| std::panic::panic_any(Bomb));
+        assert_eq!(status, DIFFVP_STATUS_PANIC);
     }
 
     #[test]
