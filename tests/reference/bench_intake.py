@@ -1,10 +1,11 @@
 """Times of loading scans, beside SimpleITK, pydicom, nibabel and MONAI, alternating in one run.
 
-python tests/reference/bench_intake.py SHARED_DATA_FOLDER BENCH_PROGRAM [RUNS]
+python tests/reference/bench_intake.py SHARED_DATA_FOLDER BENCH_PROGRAM [RUNS] [STUDIES]
 
 BENCH_PROGRAM is the built `benches/intake.rs` (`cargo bench -p diffvp-tests --bench intake --no-run` prints its
-place). The studies are made in a temporary folder from a real one: 64 and 300 slices of 512 x 512, uncompressed, JPEG 2000
-lossless, and .nii.gz. Prints a Markdown table: the median and the least of RUNS runs, in ms.
+place). The studies are made from a real one, in a temporary folder or in STUDIES, where they stay: 64 and 300 slices of
+512 x 512, uncompressed, JPEG 2000 lossless, and .nii.gz. Prints Markdown tables: the median over RUNS runs of the time on the
+clock and, in parentheses, of the processor's time over all threads, in ms. On a busy machine only the latter compares.
 """
 
 import os
@@ -35,6 +36,7 @@ def make(root):
     slices.sort(key=lambda d: float(d.ImagePositionPatient[2]))
     stored = np.stack([d.pixel_array for d in slices]).astype(np.float32)
     out = {}
+    made = any(root.iterdir())
     for count in (64, 300):
         at = np.linspace(0, len(slices) - 1, count)
         low = np.minimum(at.astype(int), len(slices) - 2)
@@ -44,8 +46,8 @@ def make(root):
         uid = generate_uid()
         for kind in ("uncompressed", "JPEG 2000"):
             folder = root / f"{count} {kind}"
-            folder.mkdir()
-            for k in range(count):
+            folder.mkdir(exist_ok=True)
+            for k in range(0 if made else count):
                 d = pydicom.dcmread(slices[0].filename)
                 d.SeriesInstanceUID, d.SOPInstanceUID, d.InstanceNumber = uid, generate_uid(), k + 1
                 d.file_meta.MediaStorageSOPInstanceUID = d.SOPInstanceUID
@@ -61,7 +63,8 @@ def make(root):
         step = height / (count - 1)
         affine = np.diag([-float(slices[0].PixelSpacing[1]), -float(slices[0].PixelSpacing[0]), step, 1])
         path = root / f"{count}.nii.gz"
-        nibabel.save(nibabel.Nifti1Image(hu.transpose(2, 1, 0), affine), path)
+        if not made:
+            nibabel.save(nibabel.Nifti1Image(hu.transpose(2, 1, 0), affine), path)
         out[f"{count} slices, .nii.gz"] = path
     return out
 
@@ -103,9 +106,9 @@ def by_monai(path):
 
 
 def timed(work, path):
-    start = time.perf_counter()
+    start, processor = time.perf_counter(), time.process_time()
     work(path)
-    return 1e3 * (time.perf_counter() - start)
+    return 1e3 * (time.perf_counter() - start), 1e3 * (time.process_time() - processor)
 
 
 class Ours:
@@ -113,19 +116,28 @@ class Ours:
         self.process = subprocess.Popen([PROGRAM, "--serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def __call__(self, what, path):
+        before = self.processor()
         self.process.stdin.write(f"{what} {path}\n")
         self.process.stdin.flush()
-        return float(self.process.stdout.readline())
+        return float(self.process.stdout.readline()), self.processor() - before
+
+    def processor(self):
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return 1e3 * (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def row(name, times):
-    cells = [f"{statistics.median(t):.0f} ({min(t):.0f})" if t else "" for t in times.values()]
-    best = min(statistics.median(t) for tool, t in times.items() if t and tool != "diffvp")
-    print(f"| {name} | {' | '.join(cells)} | {best / statistics.median(times['diffvp']):.1f} |", flush=True)
+    middle = {tool: [statistics.median(part) for part in zip(*t)] for tool, t in times.items() if t}
+    cells = [f"{middle[tool][0]:.0f} ({middle[tool][1]:.0f})" if tool in middle else "" for tool in times]
+    ours = middle.pop("diffvp")
+    faster = [min(m[part] for m in middle.values()) / ours[part] for part in (0, 1)]
+    print(f"| {name} | {' | '.join(cells)} | {faster[0]:.1f} ({faster[1]:.1f}) |", flush=True)
 
 
 with tempfile.TemporaryDirectory() as root:
-    studies = make(Path(root))
+    root = Path(sys.argv[4]) if len(sys.argv) > 4 else Path(root)
+    root.mkdir(exist_ok=True)
+    studies = make(root)
     ours = Ours()
     print("| study | diffvp | SimpleITK | pydicom + numpy | nibabel | faster than the best |\n|---|---|---|---|---|---|")
     for name, path in studies.items():

@@ -28,6 +28,30 @@ impl Census {
     const NONE: Census =
         Census { all: 0, floor: 0, air: 0, soft: 0, dense: 0, low: f32::INFINITY, high: f32::NEG_INFINITY };
 
+    /// Counts in lanes, so that it is vectorised.
+    fn of(row: &[f32]) -> Census {
+        const LANES: usize = 8;
+        let mut counts = [[0u32; LANES]; 4];
+        let (mut low, mut high) = ([f32::INFINITY; LANES], [f32::NEG_INFINITY; LANES]);
+        let mut count = |lane: usize, v: f32| {
+            counts[0][lane] += u32::from(v <= -1023.5);
+            counts[1][lane] += u32::from((v > -1023.5) & (v < -300.0));
+            counts[2][lane] += u32::from(v.abs() <= 200.0);
+            counts[3][lane] += u32::from((v >= 700.0) & (v <= 1500.0));
+            low[lane] = if v < low[lane] { v } else { low[lane] };
+            high[lane] = if v > high[lane] { v } else { high[lane] };
+        };
+        let (chunks, rest) = row.as_chunks::<LANES>();
+        for chunk in chunks {
+            (0..LANES).for_each(|lane| count(lane, chunk[lane]));
+        }
+        rest.iter().for_each(|v| count(0, *v));
+        let [floor, air, soft, dense] = counts.map(|lanes| lanes.iter().map(|n| u64::from(*n)).sum());
+        let low = low.into_iter().fold(f32::INFINITY, f32::min);
+        let high = high.into_iter().fold(f32::NEG_INFINITY, f32::max);
+        Census { all: row.len() as u64, floor, air, soft, dense, low, high }
+    }
+
     fn join(self, other: Census) -> Census {
         Census {
             all: self.all + other.all,
@@ -73,23 +97,25 @@ impl Coarse {
                 let depth = (slice * z.block + z.block / 2).min(z.size - 1);
                 let start = x.first + y.first + z.first + depth as isize * z.stride;
                 let mut census = Census::NONE;
+                let mut gathered = vec![0.0; if x.stride == 1 { 0 } else { x.size }];
+                let mut sums = vec![0.0; x.size];
                 for (cell_y, out) in out.chunks_mut(dims[0]).enumerate() {
                     let rows = cell_y * y.block..((cell_y + 1) * y.block).min(y.size);
+                    sums.fill(0.0f32);
                     for row in rows.clone() {
                         let at = start + row as isize * y.stride;
-                        if x.stride == 1 {
-                            let row = &voxels[at as usize..at as usize + x.size];
-                            row.chunks(x.block).zip(&mut *out).for_each(|(cell, out)| *out += cell.iter().sum::<f32>());
-                            count(row, &mut census);
+                        let row = if x.stride == 1 {
+                            &voxels[at as usize..at as usize + x.size]
                         } else {
-                            let row: Vec<f32> =
-                                (0..x.size as isize).map(|i| voxels[(at + i * x.stride) as usize]).collect();
-                            row.chunks(x.block).zip(&mut *out).for_each(|(cell, out)| *out += cell.iter().sum::<f32>());
-                            count(&row, &mut census);
-                        }
+                            let place = |i: usize| (at + i as isize * x.stride) as usize;
+                            gathered.iter_mut().enumerate().for_each(|(i, v)| *v = voxels[place(i)]);
+                            &gathered
+                        };
+                        sums.iter_mut().zip(row).for_each(|(sum, v)| *sum += v);
+                        census = census.join(Census::of(row));
                     }
-                    for (cell_x, out) in out.iter_mut().enumerate() {
-                        *out /= (rows.len() * x.block.min(x.size - cell_x * x.block)) as f32;
+                    for (cell, out) in sums.chunks(x.block).zip(out) {
+                        *out = cell.iter().sum::<f32>() / (rows.len() * cell.len()) as f32;
                     }
                 }
                 census
@@ -98,29 +124,6 @@ impl Coarse {
         let cell_mm = [&x, &y, &z].map(|axis| axis.spacing_mm * axis.block as f64);
         Coarse { values, dims, cell_mm, census }
     }
-}
-
-fn count(row: &[f32], census: &mut Census) {
-    let (mut floor, mut air, mut soft, mut dense) = (0u32, 0u32, 0u32, 0u32);
-    let (mut low, mut high) = (census.low, census.high);
-    for &v in row {
-        floor += (v <= -1023.5) as u32;
-        air += (v > -1023.5 && v < -300.0) as u32;
-        soft += (v.abs() <= 200.0) as u32;
-        dense += (700.0..=1500.0).contains(&v) as u32;
-        low = low.min(v);
-        high = high.max(v);
-    }
-    let more = [floor, air, soft, dense].map(u64::from);
-    *census = Census {
-        all: census.all + row.len() as u64,
-        floor: census.floor + more[0],
-        air: census.air + more[1],
-        soft: census.soft + more[2],
-        dense: census.dense + more[3],
-        low,
-        high,
-    };
 }
 
 /// The grid axes that run closest to left, back and head.

@@ -137,7 +137,7 @@ fn raster(
     }
     match (raster.bits_per_sample, format.bits_allocated) {
         (8, 16) => Ok(raster.data.iter().flat_map(|sample| [*sample, 0]).collect()),
-        (found, allocated) if u32::from(found).div_ceil(8) == u32::from(allocated) / 8 => Ok(raster.data),
+        (found, allocated) if found.div_ceil(8) == u32::from(allocated) / 8 => Ok(raster.data),
         (found, allocated) => Err(format!("samples of {found} bits where {allocated} are announced")),
     }
 }

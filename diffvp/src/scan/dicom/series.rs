@@ -89,6 +89,7 @@ pub(super) fn sort(found: &mut [Candidate]) {
 /// Several scans, phases or reconstructions can share a series: where the slices do not stack but those of each
 /// AcquisitionNumber, each point in time or each SliceThickness do, each is a candidate of its own.
 fn apart(headers: &[FileHeader], slices: Vec<Slice>) -> Vec<Candidate> {
+    type Key<'a> = &'a dyn Fn(&FileHeader) -> Option<i64>;
     let regular = |c: &Candidate| {
         let fits = |stack: &Stack| stack.repair.is_none() && stack.slices.iter().all(|same| same.len() == 1);
         c.outcome.as_ref().is_ok_and(fits)
@@ -96,8 +97,7 @@ fn apart(headers: &[FileHeader], slices: Vec<Slice>) -> Vec<Candidate> {
     let whole = candidate(headers, slices.clone());
     // Micrometres of thickness and thousandths of a phase tell real values apart.
     let fine = |value: f64| (value * 1e3).round() as i64;
-    let keys: [&dyn Fn(&FileHeader) -> Option<i64>; 3] =
-        [&|h| h.acquisition, &|h| h.phase.map(fine), &|h| h.thickness_mm.map(fine)];
+    let keys: [Key; 3] = [&|h| h.acquisition, &|h| h.phase.map(fine), &|h| h.thickness_mm.map(fine)];
     if regular(&whole) {
         return vec![whole];
     }
