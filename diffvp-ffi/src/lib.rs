@@ -1,8 +1,8 @@
 //! libdiffvp: the C interface of [`diffvp`]. Conversion and ownership only, no logic.
 //!
-//! The way of a call: an exported function hands its body to [`boundary`], which catches panics and turns
-//! errors into a status and a `diffvp_error`. [`input`] and [`output`] are the only places that read and write
-//! the caller's memory. Objects live in [`table`]: what C calls a pointer is a checked name of an entry there.
+//! The way of a call: an exported function hands its body to `boundary`, which catches panics and turns
+//! errors into a status and a `diffvp_error`. `input` and `output` are the only places that read and write
+//! the caller's memory. Objects live in `table`: what C calls a pointer is a checked name of an entry there.
 //!
 //! `include/diffvp.h` is generated from this crate by `cargo xtask header`.
 

@@ -182,7 +182,7 @@ fn what_cannot_be_used_is_named() {
     for (name, content, said) in bad {
         let file = case.write(name, content);
         match compare(&file, reference(), "pred") {
-            Err(error) => assert!(error.to_string().contains(said) && error.code() == 40, "{name}: {error}"),
+            Err(error) => assert!(error.to_string().contains(said) && error.code() == 41, "{name}: {error}"),
             Ok(comparison) => assert!(said.is_empty(), "{name}: {comparison:?}"),
         }
     }

@@ -56,7 +56,7 @@ impl<'a> Caller<'a> {
     }
 
     fn word(&self, arg: Arg, choice: u8, index: usize, places: &mut Places, name: &str) -> u64 {
-        let sane = choice % 8 != 0;
+        let sane = !choice.is_multiple_of(8);
         match arg {
             Arg::Handle(kind) | Arg::HandleOrNull(kind) => self.handle(kind, choice, true),
             Arg::Freed(kind) => self.handle(kind, choice, false),
@@ -108,7 +108,7 @@ impl<'a> Caller<'a> {
         let name = unsafe { CStr::from_ptr(diffvp_ffi::diffvp_status_name(status)) };
         assert!(name != c"unknown" && name != c"panic" && name != c"internal", "{}: {status} {name:?}", row.name);
         for (index, arg) in row.args.iter().enumerate() {
-            let given = words[index] % 8 == 0 && words[index] != 0;
+            let given = words[index].is_multiple_of(8) && words[index] != 0;
             match arg {
                 Arg::Error if given && status != diffvp_ffi::DIFFVP_STATUS_OK => {
                     assert_ne!(places.value(index), PATTERN, "{} told no error", row.name);

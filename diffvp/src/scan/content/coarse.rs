@@ -37,7 +37,7 @@ impl Census {
             counts[0][lane] += u32::from(v <= -1023.5);
             counts[1][lane] += u32::from((v > -1023.5) & (v < -300.0));
             counts[2][lane] += u32::from(v.abs() <= 200.0);
-            counts[3][lane] += u32::from((v >= 700.0) & (v <= 1500.0));
+            counts[3][lane] += u32::from((700.0..=1500.0).contains(&v));
             low[lane] = if v < low[lane] { v } else { low[lane] };
             high[lane] = if v > high[lane] { v } else { high[lane] };
         };
