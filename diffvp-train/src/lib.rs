@@ -11,6 +11,7 @@ pub mod labels;
 #[cfg(feature = "torch")]
 pub mod model;
 pub mod run;
+pub mod statement;
 pub mod synth;
 
 pub use error::{Error, Result};

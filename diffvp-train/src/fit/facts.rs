@@ -5,6 +5,7 @@
 
 use crate::data::Sample;
 use crate::labels::FINDINGS;
+use crate::statement::{Statement, statements};
 
 /// Numbers of one finding behind the 18 labels: right, left, upper, middle, lower, size.
 const OF_FINDING: usize = 6;
@@ -38,25 +39,18 @@ pub(super) fn read(sample: &Sample) -> Facts {
     for (k, &label) in sample.labels.iter().enumerate() {
         (facts.values[k], facts.stated[k]) = (f32::from(label), 1.0);
     }
-    for (region, text) in &sample.regions {
-        for sentence in sentences(text) {
-            let Some(finding) = finding(region, &sentence) else { continue };
-            // A sentence against the label is a sentence misread.
-            if sample.labels.get(finding) == Some(&1) {
-                facts.add(finding, &sentence);
-            }
+    for statement in statements(sample.regions.iter().map(|(region, text)| (region.as_str(), text.as_str()))) {
+        // A sentence against the label is a sentence misread.
+        if sample.labels.get(statement.finding) == Some(&1) {
+            facts.add(&statement);
         }
     }
     facts
 }
 
 impl Facts {
-    fn add(&mut self, finding: usize, sentence: &str) {
-        let at = FINDINGS.len() + finding * OF_FINDING;
-        let has = |words: &[&str]| words.iter().any(|w| has_word(sentence, w));
-        let both = has(&["both", "bilateral", "bilaterally"]);
-        let sides = [both || has(&["right"]), both || has(&["left"])];
-        let lobes = [has(&["upper", "lingula", "lingular"]), has(&["middle"]), has(&["lower"])];
+    fn add(&mut self, statement: &Statement) {
+        let at = FINDINGS.len() + statement.finding * OF_FINDING;
         let mut state = |offset: usize, values: &[bool]| {
             if values.iter().any(|v| *v) {
                 for (i, &value) in values.iter().enumerate() {
@@ -66,72 +60,15 @@ impl Facts {
                 }
             }
         };
-        state(0, &sides);
-        state(2, &lobes);
-        if let Some(mm) = millimetres(sentence) {
+        state(0, &statement.sides);
+        state(2, &statement.lobes);
+        if let Some(mm) = statement.size_mm {
             let (fact, size) = (at + 5, (mm / SIZE_UNIT_MM).ln());
             let first = self.stated[fact] == 0.0;
             self.values[fact] = if first { size } else { self.values[fact].max(size) };
             self.stated[fact] = 1.0;
         }
     }
-}
-
-/// Sentences in lower case. A full stop inside a number ends none.
-fn sentences(text: &str) -> Vec<String> {
-    text.to_lowercase().split(". ").map(|s| s.trim_end_matches('.').to_string()).filter(|s| !s.is_empty()).collect()
-}
-
-fn has_word(sentence: &str, word: &str) -> bool {
-    sentence.split(|c: char| !c.is_alphanumeric()).any(|w| w == word)
-}
-
-/// The finding that a sentence of a region states to be there.
-fn finding(region: &str, sentence: &str) -> Option<usize> {
-    let negated = ["no", "not", "without", "neither"].iter().any(|w| has_word(sentence, w));
-    if negated {
-        return None;
-    }
-    let any = |words: &[&str]| words.iter().any(|w| sentence.contains(w));
-    let vessel = any(&["calcif", "atheroscler", "plaque"]);
-    let coronary = any(&["coronary", "circumflex", "descending artery", "descending coronary"]) || region == "heart";
-    let rules: [bool; 18] = [
-        any(&["catheter", "pacemaker", "sternotomy", "sternal wire", "suture", "prosthe", "stent", "drain"]),
-        vessel && !coronary && any(&["aort", "arter", "vascular"]),
-        any(&["cardiomegaly", "heart is enlarged", "heart size is increased", "heart measures", "enlarged heart"]),
-        any(&["pericardial effusion", "pericardial space", "pericardial fluid"]),
-        vessel && coronary,
-        any(&["hiatal hernia", "hiatus hernia", "hernia"]),
-        any(&["lymphadenopathy", "lymph node"]),
-        any(&["emphysem", "air space", "bulla"]),
-        any(&["atelecta"]),
-        any(&["nodule"]),
-        any(&["ground-glass", "ground glass"]),
-        any(&["fibrotic", "sequela", "scar"]),
-        region == "pleura" && any(&["effusion"]),
-        any(&["mosaic"]),
-        any(&["peribronchial", "bronchial wall"]),
-        any(&["consolidation"]),
-        any(&["bronchiecta", "dilated bronch"]),
-        any(&["interlobular", "septal thickening", "septa are thickened"]),
-    ];
-    // From the more special to the more common word: a nodule may be of ground glass.
-    const ORDER: [usize; 18] = [16, 14, 17, 13, 15, 9, 10, 11, 8, 7, 3, 12, 4, 1, 5, 6, 2, 0];
-    ORDER.into_iter().find(|&k| rules[k])
-}
-
-/// The first size in a sentence, in mm.
-fn millimetres(sentence: &str) -> Option<f32> {
-    let words: Vec<&str> = sentence.split_whitespace().collect();
-    words.windows(2).find_map(|w| {
-        let factor = match w[1].trim_matches(|c: char| !c.is_alphanumeric()) {
-            "mm" => 1.0,
-            "cm" => 10.0,
-            _ => return None,
-        };
-        let value: f32 = w[0].trim_matches(|c: char| !c.is_ascii_digit()).parse().ok()?;
-        (value > 0.0 && value < 1000.0).then_some(value * factor)
-    })
 }
 
 #[cfg(test)]
