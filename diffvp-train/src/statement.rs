@@ -108,9 +108,10 @@ mod tests {
                 let sides = [("right", 0), ("left", 1)].map(|(word, s)| (word, statement.sides[s]));
                 let sided = truth.of(label).any(|f| f.side.is_some());
                 if sided && sides.iter().any(|s| s.1) {
-                    let right = sides.iter().filter(|s| s.1).all(|(word, _)| {
-                        truth.of(label).any(|f| f.side.is_some_and(|side| side.word() == *word))
-                    });
+                    let right = sides
+                        .iter()
+                        .filter(|s| s.1)
+                        .all(|(word, _)| truth.of(label).any(|f| f.side.is_some_and(|side| side.word() == *word)));
                     if !right {
                         *wrong.entry(format!("{label}: side")).or_default() += 1;
                     }

@@ -46,30 +46,44 @@ pub(crate) struct Arguments {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum SizeName {
+pub(crate) enum SizeName {
     Tiny,
     Demo,
     Full,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum DomainName {
+pub(crate) enum DomainName {
     A,
     B,
 }
 
+impl From<SizeName> for Size {
+    fn from(name: SizeName) -> Size {
+        match name {
+            SizeName::Tiny => Size::Tiny,
+            SizeName::Demo => Size::Demo,
+            SizeName::Full => Size::Full,
+        }
+    }
+}
+
+impl From<DomainName> for Domain {
+    fn from(name: DomainName) -> Domain {
+        match name {
+            DomainName::A => Domain::A,
+            DomainName::B => Domain::B,
+        }
+    }
+}
+
 /// Writes the data set.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let size = match arguments.size {
-        SizeName::Tiny => Size::Tiny,
-        SizeName::Demo => Size::Demo,
-        SizeName::Full => Size::Full,
+    let options = PhantomOptions {
+        size: arguments.size.into(),
+        normal_fraction: arguments.normal_fraction,
+        domain: arguments.domain.into(),
     };
-    let domain = match arguments.domain {
-        DomainName::A => Domain::A,
-        DomainName::B => Domain::B,
-    };
-    let options = PhantomOptions { size, normal_fraction: arguments.normal_fraction, domain };
     let set = DatasetOptions { train: arguments.scans, valid: arguments.valid, masks: !arguments.no_masks };
     let progress = Progress::new("scans");
     let summary = write_dataset(&arguments.out, arguments.seed, &options, &set, |done, all| progress.tell(done, all))?;

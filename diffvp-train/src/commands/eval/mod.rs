@@ -3,6 +3,7 @@
 mod clinical;
 mod compare;
 mod judge;
+mod phantoms;
 mod regions;
 mod text;
 
@@ -28,6 +29,7 @@ enum Command {
     /// Pairwise prompts for a language model as judge, and its answers counted.
     Judge(judge::Arguments),
     Clinical(clinical::Arguments),
+    Phantoms(phantoms::Arguments),
     Label(clinical::LabelArguments),
 }
 
@@ -35,6 +37,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     match &arguments.command {
         Command::Clinical(arguments) => clinical::run(arguments),
         Command::Label(arguments) => clinical::run_label(arguments),
+        Command::Phantoms(arguments) => phantoms::run(arguments),
         Command::Text(arguments) => text::run(arguments),
         Command::Compare(arguments) => compare::run(arguments),
         Command::Regions(arguments) => regions::run(arguments),
