@@ -13,6 +13,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use diffvp::package::Familiarity;
 use diffvp::package::manifest::{
     FindingSpec, FindingsText, Generation, IntendedUse, ModelIdentity, PromptSegment, SectionSpec,
 };
@@ -35,6 +36,7 @@ const TOKENIZER: &str = "tokenizer.json";
 const DESCRIPTION: &str = "description.json";
 const DECODER: &str = "decoder.json";
 const REFERENCES: &str = "references.json";
+const FAMILIARITY: &str = "familiarity.json";
 
 /// What a manifest says besides sizes. Fields are those of the manifest (`docs/model-package.md`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -131,6 +133,7 @@ pub struct Run {
     pub description: Description,
     /// Normal scans that training chose for the reference bank.
     pub references: Vec<ScanFile>,
+    familiarity: Option<Familiarity>,
     tokenizer_json: String,
     weights: Box<dyn Weights>,
 }
@@ -162,7 +165,8 @@ impl Run {
         };
         let description = parse(folder, DESCRIPTION)?;
         let references = if folder.join(REFERENCES).exists() { parse(folder, REFERENCES)? } else { Vec::new() };
-        Ok(Run { config, description, references, tokenizer_json: read(folder, TOKENIZER)?, weights })
+        let familiarity = folder.join(FAMILIARITY).exists().then(|| parse(folder, FAMILIARITY)).transpose()?;
+        Ok(Run { config, description, references, familiarity, tokenizer_json: read(folder, TOKENIZER)?, weights })
     }
 
     /// The named weights.
@@ -184,6 +188,7 @@ impl Run {
             generation: d.generation,
             end_tokens: d.end_tokens,
             tokenizer_json: self.tokenizer_json.clone(),
+            familiarity: self.familiarity.clone(),
             card_notes: d.card_notes,
             export,
         }

@@ -35,6 +35,8 @@ pub enum WarningCode {
     LossyCompression,
     /// The file says something that was not used.
     IgnoredContent,
+    /// The scan is unlike those that the model was trained with.
+    UnlikeTraining,
     /// The model package is not trained: its text means nothing.
     UntrainedModel,
     /// A section ended because it ran out of room.

@@ -84,6 +84,7 @@ impl Session {
                 let base = stage.decoder_weights.as_ref().map(|p| p.display().to_string());
                 Adapter::save(trained.parameters(), lora, &self.run.join(ADAPTER), base.as_deref())?;
             }
+            self.write_json("familiarity.json", &json!(trained.familiarity()?))?;
             self.assemble(&description, &tokenizer_json)?;
             self.say(&format!("{}: ready for `diffvp-train export`", self.run.display()));
         }

@@ -1,17 +1,16 @@
 //! The bank of normal references: tokens Iʳ that were computed once, bound to the encoder that made them.
 
 use std::collections::{HashMap, HashSet};
-use std::io::Write;
 use std::path::Path;
 
 use safetensors::{Dtype, SafeTensors};
 use serde_json::json;
 
-use crate::files::{read_error, write_atomic};
+use super::tensors::{self, ENCODER_SHA256};
+use crate::files::read_error;
 use crate::{Error, Result};
 
 const TOKENS: &str = "tokens";
-const ENCODER_SHA256: &str = "encoder_sha256";
 const IDS: &str = "ids";
 
 /// Room that a bank file may take beyond its tokens, in bytes: header, ids, further tensors.
@@ -69,20 +68,9 @@ impl ReferenceBank {
             return Err(Error::PackageContent { file, detail });
         }
         check(tokens, ids, encoder_sha256, &file)?;
-        // The safetensors crate writes metadata in the order of a hash map, which differs from run to run.
         let ids_json = json!(ids).to_string();
-        let mut header = json!({
-            "__metadata__": { ENCODER_SHA256: encoder_sha256, IDS: ids_json },
-            TOKENS: { "dtype": "F32", "shape": [ids.len(), n, d], "data_offsets": [0, tokens.len() * 4] },
-        })
-        .to_string()
-        .into_bytes();
-        header.resize(header.len().next_multiple_of(8), b' ');
-        write_atomic(path, |writer| {
-            writer.write_all(&(header.len() as u64).to_le_bytes())?;
-            writer.write_all(&header)?;
-            tokens.iter().try_for_each(|value| writer.write_all(&value.to_le_bytes()))
-        })
+        let metadata = [(ENCODER_SHA256, encoder_sha256), (IDS, ids_json.as_str())];
+        tensors::write(path, &metadata, &[(TOKENS, &[ids.len(), n, d], tokens)])
     }
 
     pub(super) fn parse(bytes: &[u8], file: &str, expected: [usize; 3]) -> Result<Self> {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use super::manifest::{FileEntry, Manifest};
-use super::{ReferenceBank, names, onnx, some_of};
+use super::{Familiarity, ReferenceBank, names, onnx, some_of};
 use crate::files::{read_error, sha256_file};
 use crate::{Error, Result, Warning, WarningCode};
 
@@ -64,6 +64,14 @@ pub(super) fn open_bank(folder: &Path, manifest: &Manifest) -> Result<ReferenceB
         return Err(Error::BankMismatch { detail });
     }
     Ok(bank)
+}
+
+/// The spread of training tokens, where the manifest has it, bound to the packaged encoder.
+pub(super) fn open_familiarity(folder: &Path, manifest: &Manifest) -> Result<Option<Familiarity>> {
+    let Some(spec) = &manifest.familiarity else { return Ok(None) };
+    let shape = [manifest.vision.tokens, manifest.vision.token_dim];
+    let encoder = &manifest.files[names::ENCODER].sha256;
+    Familiarity::read(&folder.join(names::FAMILIARITY), shape, spec.limit, encoder).map(Some)
 }
 
 /// Checks that each graph is ONNX and that its external data are files of the package.

@@ -55,6 +55,9 @@ pub struct Manifest {
     pub generation: Generation,
     /// The bank of normal references.
     pub reference_bank: BankSpec,
+    /// How scans that are unlike those of training are told; without it they are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub familiarity: Option<FamiliaritySpec>,
     /// Optional fields that this version does not know; they are reported as warnings.
     #[serde(flatten)]
     pub unknown: BTreeMap<String, serde_json::Value>,
@@ -267,6 +270,14 @@ pub enum ReportForm {
         /// Most tokens the model writes in one section.
         max_section_tokens: usize,
     },
+}
+
+/// When a scan is unlike those of training; see [`Familiarity`](super::Familiarity).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FamiliaritySpec {
+    /// Distance above which a report is marked; near 1 are scans like those of training.
+    pub limit: f32,
 }
 
 /// The bank of normal references.

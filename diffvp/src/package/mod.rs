@@ -4,11 +4,13 @@
 //! anything of it is used; nothing here needs ONNX Runtime.
 
 mod bank;
+mod familiarity;
 mod files;
 pub mod manifest;
 pub mod names;
 mod onnx;
 mod read;
+mod tensors;
 mod tokenizer;
 mod validate;
 
@@ -18,6 +20,7 @@ mod fixture;
 mod tests;
 
 pub use bank::ReferenceBank;
+pub use familiarity::Familiarity;
 pub use manifest::Manifest;
 pub use read::MAX_MANIFEST_BYTES;
 
@@ -32,6 +35,7 @@ pub struct Package {
     manifest: Manifest,
     sha256: String,
     bank: ReferenceBank,
+    familiarity: Option<Familiarity>,
     warnings: Vec<Warning>,
 }
 
@@ -59,10 +63,11 @@ impl Package {
             unknown_warning(&unknown).into_iter().chain(files::unlisted_warning(folder, &manifest)).collect();
         files::verify(folder, &manifest)?;
         let bank = files::open_bank(folder, &manifest)?;
+        let familiarity = files::open_familiarity(folder, &manifest)?;
         tokenizer::check(folder, &manifest)?;
         files::check_graphs(folder, &manifest)?;
         let sha256 = crate::files::sha256(&bytes);
-        Ok(Package { folder: folder.to_path_buf(), manifest, sha256, bank, warnings })
+        Ok(Package { folder: folder.to_path_buf(), manifest, sha256, bank, familiarity, warnings })
     }
 
     /// Checks again that manifest and files on disk are those that were opened.
@@ -103,6 +108,11 @@ impl Package {
     /// The bank of normal references.
     pub fn bank(&self) -> &ReferenceBank {
         &self.bank
+    }
+
+    /// What tells scans that are unlike those of training, where the package has it.
+    pub fn familiarity(&self) -> Option<&Familiarity> {
+        self.familiarity.as_ref()
     }
 
     /// What a user of the package should know: optional fields and files that were not used.

@@ -33,6 +33,7 @@ pub(super) fn check(manifest: &Manifest) -> Result<()> {
         decoder(manifest),
         prompt(manifest),
         generation(manifest),
+        familiarity(manifest),
     ];
     checks.into_iter().collect::<Check>().map_err(|detail| Error::Manifest { detail })?;
     let listed = &manifest.files[names::ENCODER].sha256;
@@ -42,6 +43,17 @@ pub(super) fn check(manifest: &Manifest) -> Result<()> {
         return Err(Error::BankMismatch { detail });
     }
     Ok(())
+}
+
+fn familiarity(manifest: &Manifest) -> Check {
+    let Some(spec) = &manifest.familiarity else { return Ok(()) };
+    if !manifest.files.contains_key(names::FAMILIARITY) {
+        return Err(format!("files do not list {}, which familiarity needs", names::FAMILIARITY));
+    }
+    if spec.limit.is_finite() && spec.limit > 0.0 {
+        return Ok(());
+    }
+    Err(format!("familiarity.limit is {}, not a positive number", spec.limit))
 }
 
 /// Whether a text is a SHA-256 in lower-case hexadecimal.

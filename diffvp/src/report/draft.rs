@@ -65,6 +65,7 @@ impl Draft {
         let mut warnings: Vec<Warning> = scan.warnings().to_vec();
         warnings.extend_from_slice(engine.package.warnings());
         let sections = sections(manifest, &written, &mut warnings);
+        add_unlike_training(engine, encoding, &mut warnings);
         add_writing_warnings(manifest, &written, &mut warnings);
         let runtime = runtime::info(session.library.as_deref())?;
         Ok(Report {
@@ -118,6 +119,18 @@ fn sections(manifest: &Manifest, written: &Generated, warnings: &mut Vec<Warning
             Section { region: spec.region.clone(), heading: spec.heading.clone(), text }
         })
         .collect()
+}
+
+fn add_unlike_training(engine: &Engine, encoding: &Encoding, warnings: &mut Vec<Warning>) {
+    let Some(familiarity) = engine.package.familiarity() else { return };
+    let (distance, limit) = (familiarity.distance(&encoding.tokens), familiarity.limit);
+    if distance > limit {
+        let message = format!(
+            "the scan is unlike those that the model was trained with (distance {distance:.2}, expected up to {limit:.2}): \
+             its report may mean nothing"
+        );
+        warnings.push(Warning::new(WarningCode::UnlikeTraining, message));
+    }
 }
 
 fn add_writing_warnings(manifest: &Manifest, written: &Generated, warnings: &mut Vec<Warning>) {

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 use diffvp::package::manifest::*;
-use diffvp::package::{Package, ReferenceBank, names};
+use diffvp::package::{Familiarity, Package, ReferenceBank, names};
 use diffvp::volume::Preprocessing;
 use tokenizers::Tokenizer;
 
@@ -64,6 +64,8 @@ pub struct PackageContents {
     pub end_tokens: Vec<String>,
     /// `tokenizer.json` of the `tokenizers` crate.
     pub tokenizer_json: String,
+    /// What tells scans that are unlike those of training, where training has measured it.
+    pub familiarity: Option<Familiarity>,
     /// Markdown for the model card: data, metrics, limits.
     pub card_notes: String,
     /// How the graphs are stored.
@@ -122,6 +124,11 @@ pub fn write_package(
     let bank = build_bank(&encoder, &vision)?;
     let path = folder.join(names::BANK);
     ReferenceBank::write(path, &bank.tokens, vision.tokens, vision.token_dim, &bank.ids, &encoder_sha256)?;
+    if let Some(familiarity) = &contents.familiarity {
+        let path = folder.join(names::FAMILIARITY);
+        familiarity.write(path, [vision.tokens, vision.token_dim], &encoder_sha256)?;
+        files.push(names::FAMILIARITY.to_string());
+    }
     text(folder, names::TOKENIZER, &contents.tokenizer_json)?;
     files.extend([names::BANK, names::TOKENIZER].map(str::to_string));
 
@@ -142,6 +149,7 @@ pub fn write_package(
         decoder: decoder_sizes(config, end_token_ids),
         generation: contents.generation.clone(),
         reference_bank: BankSpec { references: bank.ids.len(), encoder_sha256 },
+        familiarity: contents.familiarity.as_ref().map(|f| FamiliaritySpec { limit: f.limit }),
         unknown: BTreeMap::new(),
     };
     text(folder, CARD, &model_card(&manifest, options, &contents.card_notes))?;

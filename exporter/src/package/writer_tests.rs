@@ -28,6 +28,7 @@ fn small() -> (ModelConfig, PackageContents) {
         generation: lineage::guided_sections(24),
         end_tokens: vec![tokenizer::END.into()],
         tokenizer_json: tokenizer.json,
+        familiarity: None,
         card_notes: "## Data\n\nNone.".into(),
         export: ExportOptions::default(),
     };
