@@ -1,5 +1,7 @@
 //! From data to model packages: what the `diffvp-train` command does, as a library.
 
+#[cfg(feature = "torch")]
+pub mod ablate;
 pub mod adapter;
 pub mod data;
 mod error;

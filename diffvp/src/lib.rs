@@ -50,6 +50,8 @@ mod reporter;
 mod warning;
 
 pub mod decode;
+#[cfg(feature = "demo")]
+pub mod demo;
 pub mod files;
 pub mod package;
 pub mod report;

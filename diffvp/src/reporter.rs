@@ -91,6 +91,32 @@ impl Reporter {
         ReporterBuilder { dir: dir.as_ref().to_path_buf(), options: SessionOptions::default(), concurrency: 0 }
     }
 
+    /// Opens the small model inside the library (feature `demo`), on the processor with all cores. It was trained on
+    /// synthetic scans only; see [`crate::demo`].
+    ///
+    /// ```no_run
+    /// # fn main() -> diffvp::Result<()> {
+    /// println!("{}", diffvp::Reporter::demo()?.report(&diffvp::demo::scan()?)?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Write`] where the temporary folder cannot be written; an ONNX Runtime that cannot be found or used.
+    #[cfg(feature = "demo")]
+    pub fn demo() -> Result<Reporter> {
+        Reporter::demo_with(|builder| builder)
+    }
+
+    /// [`Reporter::demo`] with other settings: `Reporter::demo_with(|builder| builder.threads(1))`.
+    ///
+    /// # Errors
+    /// Those of [`Reporter::demo`].
+    #[cfg(feature = "demo")]
+    pub fn demo_with(configure: impl FnOnce(ReporterBuilder) -> ReporterBuilder) -> Result<Reporter> {
+        crate::demo::open(configure)
+    }
+
     /// The manifest of the package in use.
     pub fn manifest(&self) -> Manifest {
         self.engine().package.manifest().clone()

@@ -1,5 +1,7 @@
 //! One file a subcommand.
 
+#[cfg(feature = "torch")]
+mod ablate;
 mod data;
 mod eval;
 mod export;
@@ -23,6 +25,8 @@ pub(crate) enum Command {
     /// Train a model.
     #[cfg(feature = "torch")]
     Fit(fit::Arguments),
+    #[cfg(feature = "torch")]
+    Ablate(ablate::Arguments),
     /// Write the model package of a run folder.
     Export(export::Arguments),
     /// Judge generated reports.
@@ -36,6 +40,8 @@ pub(crate) fn run(command: &Command) -> Result<()> {
         Command::Init(arguments) => init::run(arguments),
         #[cfg(feature = "torch")]
         Command::Fit(arguments) => fit::run(arguments),
+        #[cfg(feature = "torch")]
+        Command::Ablate(arguments) => ablate::run(arguments),
         Command::Export(arguments) => export::run(arguments),
         Command::Eval(arguments) => eval::run(arguments),
     }

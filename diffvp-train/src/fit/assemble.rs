@@ -76,7 +76,8 @@ impl Session {
             recompute_layers: stage.recompute_layers,
         };
         let mut trained = GeneratorStage::new(parameters, parts, prepared, examples, settings);
-        let depends = json!([stage, encoder_hash, findings.thresholds, tokenizer_json, self.config.warm_up]);
+        let depends =
+            json!([self.config.model, stage, encoder_hash, findings.thresholds, tokenizer_json, self.config.warm_up]);
         let kept = |name: &str| of_prompt(name) || (stage.lora.is_none() && of_decoder(name));
         self.train(&mut trained, &stage.schedule, &depends, kept)?;
         if self.group.rank == 0 {
@@ -102,7 +103,7 @@ impl Session {
         let parts = (Resampler::new(&p, &model)?, TokensHead::new(&p)?);
         let prepared = self.prepared().with_encoder(encoder_hash);
         let mut trained = WarmUpStage::new(p, parts, prepared, self.scans());
-        let depends = json!([stage.hidden, encoder_hash]);
+        let depends = json!([model.input, model.encoder, model.resampler, stage.hidden, encoder_hash]);
         self.train(&mut trained, &stage.schedule, &depends, |name| name.starts_with("resampler."))
     }
 

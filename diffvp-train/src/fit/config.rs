@@ -113,8 +113,6 @@ impl Precision {
 pub enum References {
     /// A normal training scan drawn at random, another at each visit (the paper).
     Normal,
-    /// The scan itself: the control, which a normal reference must beat.
-    Itself,
     /// Any training scan, normal or not: the contaminated pool.
     Any,
 }

@@ -41,7 +41,7 @@ const FIELDS: &[(&str, &str)] = &[
     ("generator.findings_text", "Whether the prompt holds the predicted findings E."),
     (
         "generator.references",
-        "What a scan is compared with: normal (the method), itself (the control), any (a contaminated pool).",
+        "What a scan is compared with: normal (the method) or any (a contaminated pool). model.difference.own_reference is the control.",
     ),
     ("generator.bank_references", "Normal training scans that go into the package's reference bank, at most."),
     ("generator.findings_loss_weight", "Weight of L_cls beside L_gen."),

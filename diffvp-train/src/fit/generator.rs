@@ -79,9 +79,6 @@ impl GeneratorStage {
         let pool: Vec<&Sample> = self.train.iter().map(|e| &e.0).filter(|s| any || s.normal).collect();
         let mut generator = order::generator(seed, 0, 2);
         let draw = |(sample, _): &&'s Example| {
-            if self.settings.references == References::Itself {
-                return sample;
-            }
             let drawn = pool[generator.random_range(0..pool.len())];
             // A normal scan compared with itself would teach that no difference is normal.
             if drawn.name == sample.name { pool[generator.random_range(0..pool.len())] } else { drawn }

@@ -75,7 +75,7 @@ pub fn demo() -> FitConfig {
             shift_voxels: [2, 3, 3],
             intensity_jitter: 0.03,
             least_precision: 0.4,
-            schedule: schedule(14.0, 8, 2e-3),
+            schedule: schedule(10.0, 8, 2e-3),
         },
         warm_up: WarmUpStage { hidden: 128, schedule: schedule(12.0, 32, 2e-3) },
         generator: GeneratorStage {
@@ -90,7 +90,7 @@ pub fn demo() -> FitConfig {
             bank_references: 40,
             findings_loss_weight: 1.0,
             resampler_rate: 0.2,
-            schedule: schedule(12.0, 16, 2e-3),
+            schedule: schedule(10.0, 16, 2e-3),
             lora: None,
         },
         generation: lineage::guided_sections(80),

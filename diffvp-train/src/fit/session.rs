@@ -257,7 +257,8 @@ impl Session {
         p.add(&rest, &random, Kind::Float)
     }
 
-    /// Runs a stage in its folder, and leaves what `keep` names there. `parts` is all that the result depends on.
+    /// Runs a stage in its folder, and leaves what `keep` names there. `parts` is what the result depends on beside seed,
+    /// preprocessing, schedule and data: a change of anything else leaves a checkpoint valid.
     pub(super) fn train(
         &mut self,
         stage: &mut dyn Stage,
@@ -266,8 +267,7 @@ impl Session {
         keep: impl Fn(&str) -> bool,
     ) -> Result<()> {
         let folder = self.run.join(stage.name());
-        let all =
-            json!([self.config.seed, self.config.preprocessing, self.config.model, schedule, self.fingerprint, parts]);
+        let all = json!([self.config.seed, self.config.preprocessing, schedule, self.fingerprint, parts]);
         let belongs_to = sha256(all.to_string().as_bytes());
         let run = trainer::Run {
             folder: &folder,
@@ -293,7 +293,7 @@ impl Session {
         p.train_only(|_| true);
         let parts = (ResNet3d::new(&p, "encoder", &model.encoder, stage.precision.kind())?, CellHead::new(&p)?);
         let mut trained = EncoderStage::new(p, parts, self.prepared(), self.scans(), stage.appearance_weight);
-        let depends = json!([stage.weights, stage.precision, stage.appearance_weight]);
+        let depends = json!([model.input, model.encoder, stage.weights, stage.precision, stage.appearance_weight]);
         self.train(&mut trained, &stage.schedule, &depends, |name| name.starts_with("encoder."))
     }
 
@@ -308,7 +308,7 @@ impl Session {
         let network = Classifier::new(&p, &model, stage.precision.kind())?;
         let (shift, jitter) = (stage.shift_voxels, stage.intensity_jitter);
         let mut trained = ClassifierStage::new(p, network, self.prepared(), self.scans(), shift, jitter);
-        let depends = json!([start, stage.precision, shift, jitter]);
+        let depends = json!([model.input, model.classifier, start, stage.precision, shift, jitter]);
         self.train(&mut trained, &stage.schedule, &depends, |name| name.starts_with("classifier."))?;
         if self.group.rank == 0 {
             self.choose_findings(&trained, stage.least_precision)?;

@@ -11,6 +11,7 @@ use crate::Result;
 pub struct Difference {
     global: Option<Global>,
     local: bool,
+    own_reference: bool,
     projector: Option<Projector>,
     visual: Linear,
     epsilon: f64,
@@ -70,6 +71,7 @@ impl Difference {
         Ok(Difference {
             global: diff.global.then(|| Global::new(p, config)).transpose()?,
             local: diff.local,
+            own_reference: diff.own_reference,
             projector: (diff.prefix_tokens > 0).then(projector).transpose()?,
             visual: Linear::new(p, "visual_proj", false)?,
             epsilon: diff.epsilon.into(),
@@ -79,6 +81,7 @@ impl Difference {
 
     /// `tokens` I and `reference` Iʳ `[b, n, d]`.
     pub fn forward(&self, tokens: &Tensor, reference: &Tensor) -> Contrast {
+        let reference = if self.own_reference { tokens } else { reference };
         let delta = tokens - reference;
         let importance = delta.square().sum_dim_intlist([-1i64].as_slice(), false, Kind::Float);
         let sum = importance.sum_dim_intlist([-1i64].as_slice(), true, Kind::Float) + self.epsilon;

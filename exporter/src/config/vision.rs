@@ -64,6 +64,9 @@ pub struct DifferenceConfig {
     pub positions: bool,
     /// ε of equation 6.
     pub epsilon: f32,
+    /// The control of the ablation: every scan is its own reference, whatever reference is given.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub own_reference: bool,
     /// Rank of the projector's second layer; full where absent.
     pub projector_rank: Option<usize>,
 }

@@ -19,7 +19,8 @@ pub fn difference<'w>(config: &ModelConfig, weights: &'w dyn Weights) -> Graph<'
     let (n, d) = (config.resampler.tokens, config.resampler.dim);
     let shape = [Dim::Name("b"), Dim::Size(n), Dim::Size(d)];
     let tokens = g.input("tokens", DataType::Float, &shape);
-    let reference = g.input("reference", DataType::Float, &shape);
+    let given = g.input("reference", DataType::Float, &shape);
+    let reference = if diff.own_reference { tokens.clone() } else { given };
 
     let delta = g.op("Sub", "/difference/Sub", &[&tokens, &reference], vec![]);
     importance(&mut g, &delta, diff.epsilon);

@@ -9,6 +9,9 @@ mod text;
 
 use diffvp_train::Result;
 
+#[cfg(feature = "torch")]
+pub(crate) use text::write_json;
+
 /// Score generated reports as the published numbers are computed.
 ///
 /// docs/evaluation.md has the convention of each number.

@@ -1,5 +1,6 @@
 //! The `diffvp` command: reports, inspects scans, verifies packages, examines the installation.
 
+mod demo;
 mod doctor;
 mod inspect;
 mod output;
@@ -27,6 +28,8 @@ struct Arguments {
 enum Command {
     /// Write the report of a scan.
     Report(report::Arguments),
+    /// Report a synthetic scan with the model inside this program, or write both to a folder.
+    Demo(demo::Arguments),
     /// Show what a scan is: geometry, series, warnings.
     Inspect(inspect::Arguments),
     /// Work on model packages.
@@ -41,6 +44,7 @@ fn main() -> std::process::ExitCode {
     start_log(arguments.verbose);
     let result: Result<()> = match arguments.command {
         Command::Report(arguments) => report::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Package(command) => package::run(&command),
         Command::Doctor(arguments) => doctor::run(&arguments),

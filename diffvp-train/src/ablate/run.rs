@@ -1,0 +1,179 @@
+//! Training, exporting and measuring every variant; what is done already is not done again.
+
+use std::path::{Path, PathBuf};
+
+use diffvp::runtime::SessionOptions;
+use diffvp_exporter::graphs::DecoderOptions;
+use diffvp_exporter::package::ExportOptions;
+
+use super::pools;
+use super::variants::{Bank, Group, Variant};
+use crate::eval::phantoms::{PhantomRequest, PhantomScores, Reported, make_reports, score};
+use crate::export::{ExportRequest, export};
+use crate::fit::config::FitConfig;
+use crate::fit::{FitRequest, Stages, fit};
+use crate::synth::PhantomOptions;
+use crate::{Error, Result};
+
+/// References of banks whose number is not the question.
+const REFERENCES: usize = 40;
+
+/// An ablation.
+#[derive(Debug, Clone)]
+pub struct AblateRequest {
+    /// The base run: encoder and classifier are trained, and all variants share them.
+    pub run: PathBuf,
+    /// The data set that it was trained with.
+    pub data: PathBuf,
+    /// Its cache of prepared volumes and features.
+    pub cache: PathBuf,
+    /// Folder of the ablation.
+    pub out: PathBuf,
+    /// Tables to make.
+    pub groups: Vec<Group>,
+    /// Seeds of training; all of them in [`Group::Seeds`], the first elsewhere.
+    pub seeds: Vec<u64>,
+    /// Passes over the training scans; those of the base run without.
+    pub epochs: Option<f64>,
+    /// Seed of the phantoms that are reported, which no training has seen.
+    pub phantom_seed: u64,
+    /// Number of them.
+    pub scans: u64,
+    /// Threads; 0 for all cores.
+    pub threads: usize,
+    /// Whether to train on a GPU.
+    pub cuda: bool,
+}
+
+/// A variant that was trained with one seed, and measured.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The table it belongs to.
+    pub group: Group,
+    /// What was changed.
+    pub variant: Variant,
+    /// Seed of its training.
+    pub seed: u64,
+    /// All numbers.
+    pub scores: PhantomScores,
+    /// F1 of each report's own findings, in the order of the phantoms: what paired tests over reports compare.
+    pub report_f1: Vec<f64>,
+}
+
+/// Trains and measures; `tell` hears of each step.
+///
+/// # Errors
+/// Those of training, export and measuring; what was complete before stays, and the same call goes on.
+pub fn ablate(request: &AblateRequest, tell: impl Fn(&str)) -> Result<Vec<Outcome>> {
+    let base = FitConfig::open(&request.run.join("fit.toml"))?;
+    let first = *request.seeds.first().ok_or_else(|| Error::training("an ablation needs a seed"))?;
+    let mut steps: Vec<(Group, Variant, u64)> = Vec::new();
+    for &group in &request.groups {
+        let seeds = if group == Group::Seeds { request.seeds.as_slice() } else { &[first] };
+        for variant in Variant::of(group) {
+            steps.extend(seeds.iter().map(|&seed| (group, variant.clone(), seed)));
+        }
+    }
+    let mut outcomes = Vec::new();
+    for (index, (group, variant, seed)) in steps.iter().enumerate() {
+        tell(&format!("{} of {}: {}, seed {seed}", index + 1, steps.len(), variant.name));
+        let run = train(request, &base, variant, *seed)?;
+        let package = package(request, variant, *seed, &run)?;
+        let reports = make_reports(
+            &PhantomRequest {
+                package,
+                seed: request.phantom_seed,
+                scans: request.scans,
+                phantoms: PhantomOptions::default(),
+                file: request.out.join("reports").join(format!("{}-seed{seed}.jsonl", variant.slug())),
+            },
+            |_, _| (),
+        )?;
+        let scores = score(variant.name, &reports)?;
+        tell(&format!("{}: micro F1 {:.3}, sides {:.3}", variant.name, scores.stated.micro().f1, scores.sides.value()));
+        let report_f1 = reports.iter().map(f1_of_one).collect::<Result<_>>()?;
+        outcomes.push(Outcome { group: *group, variant: variant.clone(), seed: *seed, scores, report_f1 });
+    }
+    Ok(outcomes)
+}
+
+/// F1 of one report's findings; 1 where neither it nor the truth has any.
+fn f1_of_one(reported: &Reported) -> Result<f64> {
+    let scores = score("one", std::slice::from_ref(reported))?;
+    let total = scores.stated.total();
+    let nothing = total.true_positives + total.false_positives + total.false_negatives == 0;
+    Ok(if nothing { 1.0 } else { scores.stated.micro().f1 })
+}
+
+/// Trains the generator of a variant in a run of its own, beside the base run's encoder and classifier.
+fn train(request: &AblateRequest, base: &FitConfig, variant: &Variant, seed: u64) -> Result<PathBuf> {
+    let run = request.out.join("runs").join(format!("{}-seed{seed}", variant.trained()));
+    for file in ["encoder/weights.safetensors", "classifier/weights.safetensors", "classifier/findings.json"] {
+        copy(&request.run.join(file), &run.join(file))?;
+    }
+    // One warm-up a seed: no variant changes what it depends on.
+    let shared = request.out.join("warm_up").join(format!("seed{seed}"));
+    let warm_up = run.join("warm_up");
+    copy_folder(&shared, &warm_up)?;
+    let mut config = variant.config(base, seed);
+    if let Some(epochs) = request.epochs {
+        config.generator.schedule.epochs = epochs;
+    }
+    fit(
+        FitRequest {
+            config,
+            data: request.data.clone(),
+            run: run.clone(),
+            cache: Some(request.cache.clone()),
+            cuda: request.cuda,
+            threads: request.threads,
+            processes: 1,
+            resume: true,
+            skip_bad: false,
+        },
+        Stages::Generator,
+    )?;
+    copy_folder(&warm_up, &shared)?;
+    Ok(run)
+}
+
+fn package(request: &AblateRequest, variant: &Variant, seed: u64, run: &Path) -> Result<PathBuf> {
+    let package = request.out.join("packages").join(format!("{}-seed{seed}.diffvp", variant.slug()));
+    if diffvp::package::Package::open(&package).is_ok() {
+        return Ok(package);
+    }
+    let references = match variant.bank {
+        Bank::Normal(REFERENCES) => Vec::new(),
+        bank => pools::scans(bank, REFERENCES, &request.data, &request.out, request.phantom_seed + 1)?,
+    };
+    let request = ExportRequest {
+        references,
+        options: ExportOptions { decoder: DecoderOptions::f32(), ..ExportOptions::default() },
+        session: SessionOptions { threads: request.threads, ..SessionOptions::default() },
+    };
+    export(run, &package, &request, |_, _| ())?;
+    Ok(package)
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    let read = |source| diffvp::Error::Read { path: from.to_path_buf(), source };
+    let bytes = std::fs::read(from).map_err(read)?;
+    if std::fs::read(to).is_ok_and(|old| old == bytes) {
+        return Ok(());
+    }
+    let folder = to.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).map_err(|source| diffvp::Error::Write { path: folder.to_path_buf(), source })?;
+    Ok(diffvp::files::write_atomic(to, |out| std::io::Write::write_all(out, &bytes))?)
+}
+
+/// Copies the files of a folder that are not there yet; nothing where there is no folder.
+fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    let Ok(entries) = std::fs::read_dir(from) else { return Ok(()) };
+    for entry in entries.flatten() {
+        let target = to.join(entry.file_name());
+        if entry.path().is_file() && !target.exists() {
+            copy(&entry.path(), &target)?;
+        }
+    }
+    Ok(())
+}
