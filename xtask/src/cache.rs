@@ -71,6 +71,7 @@ pub(crate) fn sha256_file(path: &Path) -> io::Result<String> {
 }
 
 /// SHA-256 of some bytes in lower-case hexadecimal.
+#[cfg(test)]
 pub(crate) fn sha256(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }

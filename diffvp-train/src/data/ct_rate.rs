@@ -157,6 +157,8 @@ impl Reader<'_> {
     }
 
     fn finish(mut self) -> Found {
+        let finding_masks = self.place.path("finding_mask");
+        let has_finding_masks = finding_masks.is_dir();
         for name in std::mem::take(&mut self.order) {
             let known = self.known.remove(&name).unwrap_or_default();
             let volume = self.volume(&name);
@@ -185,6 +187,7 @@ impl Reader<'_> {
                 name: name.stem(),
                 volume,
                 organs: organs.is_file().then_some(organs),
+                finding_masks: has_finding_masks.then(|| finding_masks.join(format!("seg_{}", name.stem()))),
                 labels: known.labels,
                 regions: regions(&known.sentences),
                 report: known.report.or_else(|| known.sentences.get("").cloned()),

@@ -62,6 +62,7 @@ pub(super) fn read(place: &Place, spacing_mm: Option<[f64; 3]>) -> Result<Found>
                 name: id.to_owned(),
                 volume,
                 organs: None,
+                finding_masks: None,
                 labels: Vec::new(),
                 regions: Vec::new(),
                 report: Some(entry.finding.trim().to_owned()).filter(|text| !text.is_empty()),

@@ -16,6 +16,9 @@ pub struct Sample {
     pub volume: PathBuf,
     /// Organ classes on the scan's grid, where the data set has them.
     pub organs: Option<PathBuf>,
+    /// Folder with a mask for each finding, `{finding}.nii.gz`, where the data set has such masks. A scan without findings has
+    /// no folder.
+    pub finding_masks: Option<PathBuf>,
     /// 0 or 1 for each finding, in the order of [`FINDINGS`](crate::labels::FINDINGS); empty where the data set has none.
     pub labels: Vec<u8>,
     /// Region, as [`REGIONS`](crate::labels::REGIONS) spells it, and its sentences; at most one entry a region.

@@ -20,6 +20,18 @@ pub(super) struct ClassifierStage {
     validation: Vec<Sample>,
     shift_voxels: [usize; 3],
     intensity_jitter: f64,
+    mask_weight: f64,
+}
+
+/// Settings of the stage.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Settings {
+    /// Augmentation by shifts.
+    pub(super) shift_voxels: [usize; 3],
+    /// Augmentation of gain and offset.
+    pub(super) intensity_jitter: f64,
+    /// Weight of the masks of findings.
+    pub(super) mask_weight: f64,
 }
 
 impl ClassifierStage {
@@ -29,10 +41,10 @@ impl ClassifierStage {
         model: Classifier,
         prepared: Prepared,
         [train, validation]: [Vec<Sample>; 2],
-        shift_voxels: [usize; 3],
-        intensity_jitter: f64,
+        settings: Settings,
     ) -> Self {
-        ClassifierStage { parameters, model, prepared, train, validation, shift_voxels, intensity_jitter }
+        let Settings { shift_voxels, intensity_jitter, mask_weight } = settings;
+        ClassifierStage { parameters, model, prepared, train, validation, shift_voxels, intensity_jitter, mask_weight }
     }
 
     /// Probabilities `[samples][labels]`.
@@ -103,10 +115,22 @@ impl Stage for ClassifierStage {
         let samples: Vec<&Sample> = part.scans.iter().map(|&i| &self.train[i]).collect();
         let device = self.parameters.device();
         let volume = self.augment(&self.prepared.volumes(&samples)?, part.seed).to_device(device);
-        let evidence = self.model.evidence(&volume, Mode::Train);
-        let loss = Classifier::loss(&evidence, &labels(&samples).to_device(device)) / part.whole.len() as f64;
+        let (z, labels) = (self.model.cells(&volume, Mode::Train), labels(&samples).to_device(device));
+        let scans = part.whole.len() as f64;
+        let of_scans = Classifier::loss(&Classifier::over_cells(&z), &labels) / scans;
+        if self.mask_weight == 0.0 {
+            of_scans.backward();
+            return Ok(vec![("loss", f64::try_from(of_scans)?)]);
+        }
+        let shares = self.prepared.findings(&samples)?.to_device(device);
+        let of_cells = Classifier::cell_loss(&z, &shares, &labels) / scans;
+        let loss = &of_scans + &of_cells * self.mask_weight;
         loss.backward();
-        Ok(vec![("loss", f64::try_from(loss)?)])
+        Ok(vec![
+            ("loss", f64::try_from(loss)?),
+            ("scans", f64::try_from(of_scans)?),
+            ("cells", f64::try_from(of_cells)?),
+        ])
     }
 
     fn validate(&mut self) -> Result<Vec<(String, f64)>> {
@@ -144,6 +168,21 @@ mod tests {
         assert!(f64::try_from(tiny.grad()).unwrap().is_finite());
     }
 
+    /// By hand: one scan, two labels, four cells; the first label is there in two cells, and a third holds little of it.
+    #[test]
+    fn cells_inside_a_mask_weigh_as_one_and_labels_without_a_mask_are_not_asked() {
+        let z = Tensor::from_slice(&[0f32, 2.0, -1.0, 5.0, 1.0, 1.0, 1.0, 1.0]).view([1, 2, 1, 2, 2]);
+        let shares = Tensor::from_slice(&[1f32, 0.5, 0.0, 0.1, 0.0, 0.0, 0.0, 0.0]).view([1, 2, 1, 2, 2]);
+        let softplus = |x: f64| x.exp().ln_1p();
+        let first = (softplus(0.0) + softplus(-2.0)) / 2.0 + softplus(-1.0);
+        let loss = |second: f32| {
+            let labels = Tensor::from_slice(&[1f32, second]).view([1, 2]);
+            f64::try_from(Classifier::cell_loss(&z, &shares, &labels)).unwrap()
+        };
+        assert!((loss(0.0) - (first + 4.0 * softplus(1.0)) / 2.0).abs() < 1e-5);
+        assert!((loss(1.0) - first / 2.0).abs() < 1e-5, "there, but nobody says where");
+    }
+
     #[test]
     fn augmentation_moves_and_depends_on_the_seed_only() {
         let mut model = ModelConfig::demo(300);
@@ -153,7 +192,8 @@ mod tests {
         let classifier = Classifier::new(&parameters, &model, Kind::Float).unwrap();
         let preprocessing = super::super::presets::demo().preprocessing;
         let prepared = Prepared::new(std::path::Path::new("."), &preprocessing, &model);
-        let stage = ClassifierStage::new(parameters, classifier, prepared, [vec![], vec![]], [1, 2, 2], 0.0);
+        let settings = Settings { shift_voxels: [1, 2, 2], intensity_jitter: 0.0, mask_weight: 0.0 };
+        let stage = ClassifierStage::new(parameters, classifier, prepared, [vec![], vec![]], settings);
         let x = Tensor::randn([2, 1, 8, 16, 16], (Kind::Float, Device::Cpu));
         let (a, b) = (stage.augment(&x, 3), stage.augment(&x, 3));
         assert!(a.equal(&b) && a.size() == x.size() && !a.equal(&stage.augment(&x, 4)));

@@ -51,6 +51,7 @@ pub struct ClassifierStage {
     pub precision: Precision,
     pub shift_voxels: [usize; 3],
     pub intensity_jitter: f64,
+    pub mask_weight: f64,
     pub least_precision: f64,
     pub schedule: Schedule,
 }
@@ -148,6 +149,7 @@ impl FitConfig {
         for (name, value) in [
             ("encoder.appearance_weight", self.encoder.appearance_weight),
             ("classifier.intensity_jitter", self.classifier.intensity_jitter),
+            ("classifier.mask_weight", self.classifier.mask_weight),
             ("classifier.least_precision", self.classifier.least_precision),
             ("generator.findings_loss_weight", self.generator.findings_loss_weight),
             ("generator.resampler_rate", self.generator.resampler_rate),

@@ -20,6 +20,10 @@ const FIELDS: &[(&str, &str)] = &[
     ("classifier.shift_voxels", "Augmentation: random shift up to so many voxels (slices, rows, columns)."),
     ("classifier.intensity_jitter", "Augmentation: random gain and offset of this size, in units of the model input."),
     (
+        "classifier.mask_weight",
+        "Weight of a second task, in which cells the findings are; 0 for data sets without masks of findings.",
+    ),
+    (
         "classifier.least_precision",
         "A finding whose precision on validation stays below this at every threshold never fires.",
     ),

@@ -82,6 +82,7 @@ mod tests {
             name: "a".into(),
             volume: "a".into(),
             organs: None,
+            finding_masks: None,
             labels: (0..18).map(|k| u8::from(labels.contains(&k))).collect(),
             regions: regions.iter().map(|(r, t)| (r.to_string(), t.to_string())).collect(),
             report: None,

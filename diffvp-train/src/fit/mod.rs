@@ -5,6 +5,7 @@
 
 mod adamw;
 mod assemble;
+mod cells;
 mod checkpoint;
 mod classifier;
 pub mod config;

@@ -13,14 +13,26 @@ use rayon::prelude::*;
 use std::io::Write;
 use tch::Tensor;
 
+use super::cells::CellGrid;
 use crate::data::Sample;
+use crate::labels::FINDINGS;
 use crate::synth::ORGAN_CLASSES;
 use crate::{Error, Result};
+
+/// Which masks are prepared beside the volumes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Masks {
+    /// Organs, for the encoder.
+    pub(super) organs: bool,
+    /// Findings, for the classifier.
+    pub(super) findings: bool,
+}
 
 /// The cache of one way of preparing.
 pub(super) struct Prepared {
     volumes: PathBuf,
     organs: PathBuf,
+    findings: PathBuf,
     features: PathBuf,
     preprocessing: Preprocessing,
     /// `[channels, s, h, w]`.
@@ -38,6 +50,7 @@ impl Prepared {
         let [s, h, w] = model.input;
         Prepared {
             organs: volumes.join(format!("organs-{}x{}x{}", grid[0], grid[1], grid[2])),
+            findings: volumes.join(format!("findings-{}x{}x{}", grid[0], grid[1], grid[2])),
             features: PathBuf::new(),
             volumes,
             preprocessing: preprocessing.clone(),
@@ -53,20 +66,24 @@ impl Prepared {
         self
     }
 
-    /// Prepares the scans that are not prepared yet, in parallel, and with `organs` their organ shares. Gives those that
+    /// Prepares the scans that are not prepared yet, in parallel, and the shares of their masks. Gives those that
     /// are good, and what is wrong with the others.
     ///
     /// # Errors
     /// Where the cache cannot be written.
-    pub(super) fn prepare(&self, samples: Vec<Sample>, organs: bool, show: bool) -> Result<(Vec<Sample>, Vec<Error>)> {
-        for folder in [Some(&self.volumes), organs.then_some(&self.organs)].into_iter().flatten() {
+    pub(super) fn prepare(&self, samples: Vec<Sample>, masks: Masks, show: bool) -> Result<(Vec<Sample>, Vec<Error>)> {
+        for folder in
+            [Some(&self.volumes), masks.organs.then_some(&self.organs), masks.findings.then_some(&self.findings)]
+                .into_iter()
+                .flatten()
+        {
             std::fs::create_dir_all(folder).map_err(|source| diffvp::Error::Write { path: folder.clone(), source })?;
         }
         let (bar, done) = (progress("preparing", samples.len(), show), AtomicUsize::new(0));
         let results: Vec<Result<()>> = samples
             .par_iter()
             .map(|sample| {
-                let result = self.prepare_one(sample, organs);
+                let result = self.prepare_one(sample, masks);
                 bar.set_position(done.fetch_add(1, Ordering::Relaxed) as u64 + 1);
                 result
             })
@@ -83,14 +100,17 @@ impl Prepared {
         Ok((good, bad))
     }
 
-    fn prepare_one(&self, sample: &Sample, organs: bool) -> Result<()> {
+    fn prepare_one(&self, sample: &Sample, masks: Masks) -> Result<()> {
         let wrong = |error: diffvp::Error| Error::data(&sample.volume, error.to_string());
         let volume_file = self.volumes.join(format!("{}.f16", sample.name));
         let organs_file = self.organs.join(format!("{}.u8", sample.name));
-        let bytes = 2 * self.shape.iter().product::<usize>() as u64;
-        let have = |path: &Path, bytes: u64| path.metadata().is_ok_and(|m| m.len() == bytes);
+        let findings_file = self.findings.join(format!("{}.u8", sample.name));
+        let have = |path: &Path, bytes: usize| path.metadata().is_ok_and(|m| m.len() == bytes as u64);
         let cells = self.grid.iter().product::<usize>();
-        if have(&volume_file, bytes) && (!organs || have(&organs_file, (cells * ORGAN_CLASSES) as u64)) {
+        let volume_there = have(&volume_file, 2 * self.shape.iter().product::<usize>());
+        let organs_there = !masks.organs || have(&organs_file, cells * ORGAN_CLASSES);
+        let findings_there = !masks.findings || have(&findings_file, cells * FINDINGS.len());
+        if volume_there && organs_there && findings_there {
             return Ok(());
         }
         let scan = sample.open()?;
@@ -99,52 +119,43 @@ impl Prepared {
             let detail = format!("prepared to {:?}, and the model takes {:?}", input.shape, self.shape);
             return Err(Error::training(format!("preprocessing: {detail}")));
         }
-        let values: Vec<u8> = input.values.iter().flat_map(|&v| f16::from_f32(v).to_le_bytes()).collect();
-        write_atomic(&volume_file, |out| out.write_all(&values))?;
-        if organs {
+        if !volume_there {
+            let values: Vec<u8> = input.values.iter().flat_map(|&v| f16::from_f32(v).to_le_bytes()).collect();
+            write_atomic(&volume_file, |out| out.write_all(&values))?;
+        }
+        if organs_there && findings_there {
+            return Ok(());
+        }
+        let cells = CellGrid::new(self.shape, self.grid, scan.volume().dims(), &input.grid);
+        if !organs_there {
             let path = sample.organs.as_ref().ok_or_else(|| {
                 Error::data(
                     &sample.volume,
                     "has no organ mask to train the encoder on: set encoder.weights and 0 epochs",
                 )
             })?;
-            let mask = Scan::open(path).map_err(|e| Error::data(path, e.to_string()))?;
-            if mask.volume().dims() != scan.volume().dims() {
-                return Err(Error::data(path, "the organ mask has another size than its scan"));
-            }
-            let shares = self.organ_shares(mask.volume(), &input.grid).map_err(|detail| Error::data(path, detail))?;
+            let shares = cells.shares(&mask(path, scan.volume())?, ORGAN_CLASSES);
+            let shares = shares.map_err(|detail| Error::data(path, detail))?;
             write_atomic(&organs_file, |out| out.write_all(&shares))?;
         }
-        Ok(())
-    }
-
-    /// Share of each class in each feature cell, of 255, `[classes, s', h', w']`: every voxel of the model input votes for
-    /// the class of the scan voxel nearest to it.
-    fn organ_shares(&self, mask: &diffvp::Volume, map: &diffvp::volume::GridMap) -> Result<Vec<u8>, String> {
-        let ([_, s, h, w], dims, cells) = (self.shape, mask.dims(), self.grid.iter().product::<usize>());
-        let mut votes = vec![0u32; ORGAN_CLASSES * cells];
-        let mut counts = vec![0u32; cells];
-        for i in 0..s {
-            for j in 0..h {
-                for k in 0..w {
-                    let at = map.to_scan([i as f64, j as f64, k as f64]);
-                    let index: [usize; 3] = std::array::from_fn(|a| (at[a].round().max(0.0) as usize).min(dims[a] - 1));
-                    let class = mask.voxels_hu()[(index[2] * dims[1] + index[1]) * dims[0] + index[0]];
-                    if class < 0.0 || class.fract() != 0.0 || class >= ORGAN_CLASSES as f32 {
-                        return Err(format!("{class} is no class of an organ mask"));
-                    }
-                    let cell = |at: usize, size: usize, axis: usize| at * self.grid[axis] / size;
-                    let cell = (cell(i, s, 0) * self.grid[1] + cell(j, h, 1)) * self.grid[2] + cell(k, w, 2);
-                    votes[class as usize * cells + cell] += 1;
-                    counts[cell] += 1;
+        if !findings_there {
+            let folder = sample.finding_masks.as_ref().ok_or_else(|| {
+                Error::data(&sample.volume, "has no masks of findings: set classifier.mask_weight to 0")
+            })?;
+            let mut shares = Vec::with_capacity(cells.count() * FINDINGS.len());
+            for finding in FINDINGS {
+                let path = folder.join(format!("{finding}.nii.gz"));
+                if path.is_file() {
+                    let both = cells.shares(&mask(&path, scan.volume())?, 2);
+                    // The second class is inside.
+                    shares.extend_from_slice(&both.map_err(|detail| Error::data(&path, detail))?[cells.count()..]);
+                } else {
+                    shares.resize(shares.len() + cells.count(), 0);
                 }
             }
+            write_atomic(&findings_file, |out| out.write_all(&shares))?;
         }
-        Ok(votes
-            .iter()
-            .enumerate()
-            .map(|(i, &v)| ((v * 255 + counts[i % cells] / 2) / counts[i % cells].max(1)) as u8)
-            .collect())
+        Ok(())
     }
 
     /// Prepared volumes `[b, channels, s, h, w]`.
@@ -164,6 +175,17 @@ impl Prepared {
         let [s, h, w] = self.grid.map(|n| n as i64);
         let paths = samples.iter().map(|s| self.organs.join(format!("{}.u8", s.name)));
         Ok(stack(paths, &[ORGAN_CLASSES as i64, s, h, w], tch::Kind::Uint8)? / 255.0)
+    }
+
+    /// Part of each cell inside the mask of each finding `[b, findings, s', h', w']`, from 0 to 1; above 0 wherever the mask has
+    /// a voxel.
+    ///
+    /// # Errors
+    /// As [`Prepared::volumes`].
+    pub(super) fn findings(&self, samples: &[&Sample]) -> Result<Tensor> {
+        let [s, h, w] = self.grid.map(|n| n as i64);
+        let paths = samples.iter().map(|s| self.findings.join(format!("{}.u8", s.name)));
+        Ok(stack(paths, &[FINDINGS.len() as i64, s, h, w], tch::Kind::Uint8)? / 255.0)
     }
 
     /// Encoder features `[b, v, c]`.
@@ -204,6 +226,15 @@ impl Prepared {
         bar.finish();
         Ok(())
     }
+}
+
+/// A label map on the scan's own grid.
+fn mask(path: &Path, scan: &diffvp::Volume) -> Result<diffvp::Volume> {
+    let mask = Scan::open(path).map_err(|e| Error::data(path, e.to_string()))?;
+    if mask.volume().dims() != scan.dims() {
+        return Err(Error::data(path, "the mask has another size than its scan"));
+    }
+    Ok(mask.volume().clone())
 }
 
 fn stack(paths: impl Iterator<Item = PathBuf>, shape: &[i64], kind: tch::Kind) -> Result<Tensor> {

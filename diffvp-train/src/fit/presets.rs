@@ -72,10 +72,12 @@ pub fn demo() -> FitConfig {
             weights: None,
             start_from_encoder: true,
             precision: Precision::F32,
-            shift_voxels: [2, 3, 3],
+            // Masks stand still.
+            shift_voxels: [0, 0, 0],
             intensity_jitter: 0.03,
+            mask_weight: 1.0,
             least_precision: 0.4,
-            schedule: schedule(10.0, 8, 2e-3),
+            schedule: schedule(7.0, 8, 1.5e-3),
         },
         warm_up: WarmUpStage { hidden: 128, schedule: schedule(12.0, 32, 2e-3) },
         generator: GeneratorStage {
@@ -161,6 +163,7 @@ pub fn paper() -> FitConfig {
             precision: Precision::Bf16,
             shift_voxels: [2, 8, 8],
             intensity_jitter: 0.03,
+            mask_weight: 0.0,
             least_precision: 0.2,
             schedule: Schedule { patience: 10, ..vision },
         },

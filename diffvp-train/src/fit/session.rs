@@ -20,11 +20,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tch::{Device, Kind};
 
-use super::classifier::ClassifierStage;
+use super::classifier::{self, ClassifierStage};
 use super::config::{FitConfig, Precision};
 use super::encoder::EncoderStage;
 use super::parallel::Group;
-use super::prepared::Prepared;
+use super::prepared::{Masks, Prepared};
 use super::schedule::Schedule;
 use super::start::Backbone;
 use super::thresholds::{self, Scores};
@@ -202,10 +202,13 @@ impl Session {
     }
 
     fn prepare(&mut self, skip_bad: bool, show: bool) -> Result<()> {
-        let organs = self.config.encoder.schedule.epochs > 0.0;
+        let masks = Masks {
+            organs: self.config.encoder.schedule.epochs > 0.0,
+            findings: self.config.classifier.schedule.epochs > 0.0 && self.config.classifier.mask_weight > 0.0,
+        };
         let prepared = self.prepared();
         for split in [&mut self.train, &mut self.validation] {
-            let (good, bad) = prepared.prepare(std::mem::take(split), organs, show)?;
+            let (good, bad) = prepared.prepare(std::mem::take(split), masks, show)?;
             *split = good;
             if let Some(first) = bad.first() {
                 if !skip_bad {
@@ -306,9 +309,21 @@ impl Session {
         p.train_only(|_| true);
         let start = file.as_deref().map(file_identity).transpose()?;
         let network = Classifier::new(&p, &model, stage.precision.kind())?;
-        let (shift, jitter) = (stage.shift_voxels, stage.intensity_jitter);
-        let mut trained = ClassifierStage::new(p, network, self.prepared(), self.scans(), shift, jitter);
-        let depends = json!([model.input, model.classifier, start, stage.precision, shift, jitter]);
+        let settings = classifier::Settings {
+            shift_voxels: stage.shift_voxels,
+            intensity_jitter: stage.intensity_jitter,
+            mask_weight: stage.mask_weight,
+        };
+        let mut trained = ClassifierStage::new(p, network, self.prepared(), self.scans(), settings);
+        let depends = json!([
+            model.input,
+            model.classifier,
+            start,
+            stage.precision,
+            stage.shift_voxels,
+            stage.intensity_jitter,
+            stage.mask_weight
+        ]);
         self.train(&mut trained, &stage.schedule, &depends, |name| name.starts_with("classifier."))?;
         if self.group.rank == 0 {
             self.choose_findings(&trained, stage.least_precision)?;
