@@ -11,7 +11,7 @@ use std::path::Path;
 use diffvp_exporter::graphs::{self, DecoderOptions, EmbeddingStorage, WeightKind};
 use diffvp_exporter::onnx::{self, WriteOptions};
 use diffvp_exporter::weights::{RandomWeights, SafetensorsWeights, Weights};
-use diffvp_exporter::{ModelConfig, quantize::Int4Scheme};
+use diffvp_exporter::{ModelConfig, quantize::BlockScheme};
 
 type AnyError = Box<dyn std::error::Error>;
 
@@ -30,7 +30,8 @@ fn main() -> Result<(), AnyError> {
 
     let mut decoder = DecoderOptions::f32();
     if let Some(block) = value("int4") {
-        decoder.weights = WeightKind::Int4(Int4Scheme { block: block.parse()?, symmetric: !flag("asymmetric") });
+        decoder.weights =
+            WeightKind::Blocks(BlockScheme { bits: 4, block: block.parse()?, symmetric: !flag("asymmetric") });
     }
     if let Some(level) = value("accuracy") {
         decoder.accuracy_level = level.parse()?;

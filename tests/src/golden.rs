@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use diffvp::runtime::{CancelToken, Graph, SessionOptions, Tensor};
-use diffvp_exporter::quantize::Int4Scheme;
+use diffvp_exporter::quantize::BlockScheme;
 use diffvp_exporter::weights::{SafetensorsWeights, Weights};
 use diffvp_exporter::{ModelConfig, Result as ExporterResult, onnx};
 use safetensors::{Dtype, SafeTensors};
@@ -18,7 +18,7 @@ pub struct Golden {
     /// Sizes of the case.
     pub config: ModelConfig,
     /// Four-bit scheme of its weights, if any.
-    pub int4: Option<Int4Scheme>,
+    pub int4: Option<BlockScheme>,
 }
 
 impl Golden {

@@ -6,7 +6,7 @@ use std::process::Command;
 use diffvp_exporter::ModelConfig;
 use diffvp_exporter::graphs::{self, DecoderOptions, EmbeddingStorage, WeightKind};
 use diffvp_exporter::onnx::{Graph, WriteOptions, write};
-use diffvp_exporter::quantize::Int4Scheme;
+use diffvp_exporter::quantize::BlockScheme;
 use diffvp_exporter::weights::RandomWeights;
 
 /// `DIFFVP_PYTHON`, or `python3`.
@@ -41,7 +41,7 @@ fn every_graph_is_accepted() {
     store("embedding.onnx", graphs::embedding(&config, &weights, EmbeddingStorage::F16), u64::MAX);
     store("float.onnx", decoder(WeightKind::F32), 0);
     for (name, block, symmetric) in [("int4_32.onnx", 32, true), ("int4_128.onnx", 128, false)] {
-        store(name, decoder(WeightKind::Int4(Int4Scheme { block, symmetric })), u64::MAX);
+        store(name, decoder(WeightKind::Blocks(BlockScheme { bits: 4, block, symmetric })), u64::MAX);
     }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("reference/check_onnx.py");
     let output = Command::new(python).arg(script).args(&paths).output().unwrap();

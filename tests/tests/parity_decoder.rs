@@ -4,6 +4,7 @@ use diffvp::runtime::{CancelToken, Graph, Tensor, TensorData};
 use diffvp_exporter::ModelConfig;
 use diffvp_exporter::config::LlamaConfig;
 use diffvp_exporter::graphs::{self, DecoderOptions, EmbeddingStorage, WeightKind};
+use diffvp_exporter::quantize::{BlockScheme, dequantize, quantize};
 use diffvp_exporter::weights::Weights;
 use diffvp_tests::golden::{F32_TOLERANCE, Golden, load, relative_error, run};
 
@@ -88,7 +89,7 @@ fn table(golden: &Golden, config: &ModelConfig) -> Vec<f32> {
 
 fn compare(case: &str, accuracy_level: u8, tolerance: f32) {
     let golden = Golden::open(case);
-    let weights = golden.int4.map_or(WeightKind::F32, WeightKind::Int4);
+    let weights = golden.int4.map_or(WeightKind::F32, WeightKind::Blocks);
     let options = DecoderOptions { weights, accuracy_level };
     let (_folder, graph) = load(graphs::decoder(&golden.config, &golden, &options).unwrap(), accuracy_level == 1);
     let (embeds, expected) = (golden.tensor("inputs.inputs_embeds"), golden.tensor("outputs.logits"));
@@ -130,6 +131,42 @@ fn four_bits_with_float_activations() {
 fn four_bits_with_int8_activations() {
     for case in ["decoder_int4_32", "decoder_int4_32_asymmetric", "decoder_int4_128"] {
         compare(case, 4, INT8_ACTIVATIONS_TOLERANCE);
+    }
+}
+
+/// The same weights after rounding, as a float32 graph would hold them.
+struct Rounded<'g>(&'g Golden, BlockScheme);
+
+impl Weights for Rounded<'_> {
+    fn tensor(&self, name: &str, shape: &[usize]) -> diffvp_exporter::Result<Vec<f32>> {
+        let values = self.0.tensor(name, shape)?;
+        match *shape {
+            [n, k] => Ok(dequantize(&quantize(&values, n, k, self.1))),
+            _ => Ok(values),
+        }
+    }
+}
+
+/// Eight bits against float32 matrices with the same rounded values; and rounding itself stays small.
+#[test]
+fn eight_bits_are_the_rounded_matrices() {
+    let golden = Golden::open("decoder_f32");
+    let (embeds, expected) = (golden.tensor("inputs.inputs_embeds"), golden.tensor("outputs.logits"));
+    for (block, symmetric) in [(32, true), (128, true), (32, false)] {
+        let scheme = BlockScheme { bits: 8, block, symmetric };
+        let logits = |weights: &dyn Weights, kind, accuracy_level| {
+            let options = DecoderOptions { weights: kind, accuracy_level };
+            let graph = graphs::decoder(&golden.config, weights, &options).unwrap();
+            let (_folder, graph) = load(graph, false);
+            Cached::new(&graph, &golden.config.decoder).run(&embeds, 0)
+        };
+        let rounded = logits(&Rounded(&golden, scheme), WeightKind::F32, 4);
+        let error = relative_error(&logits(&golden, WeightKind::Blocks(scheme), 1), &rounded);
+        assert!(error <= F32_TOLERANCE, "{scheme:?}: {error:e}");
+        let error = relative_error(&logits(&golden, WeightKind::Blocks(scheme), 4), &rounded);
+        assert!(error <= INT8_ACTIVATIONS_TOLERANCE, "{scheme:?} with int8 activations: {error:e}");
+        let error = relative_error(&rounded, &expected);
+        assert!(error > 0.0 && error < 0.01, "{scheme:?} rounding: {error:e}");
     }
 }
 

@@ -45,6 +45,8 @@ enum Quantize {
     /// Four bits with a scale for each 128 weights: smaller and faster.
     #[value(name = "int4-128")]
     Int4Block128,
+    /// Eight bits with a scale for each 128 weights.
+    Int8,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
@@ -52,6 +54,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Quantize::None => DecoderOptions::f32(),
         Quantize::Int4Block32 => DecoderOptions::int4(32),
         Quantize::Int4Block128 => DecoderOptions::int4(128),
+        Quantize::Int8 => DecoderOptions::int8(),
     };
     let request = ExportRequest {
         references: arguments.references.clone(),

@@ -27,8 +27,14 @@ impl DecoderOptions {
 
     /// Four-bit symmetric matrices with the given block and int8 activations.
     pub fn int4(block: usize) -> Self {
-        let scheme = crate::quantize::Int4Scheme { block, symmetric: true };
-        DecoderOptions { weights: WeightKind::Int4(scheme), accuracy_level: 4 }
+        let scheme = crate::quantize::BlockScheme { bits: 4, block, symmetric: true };
+        DecoderOptions { weights: WeightKind::Blocks(scheme), accuracy_level: 4 }
+    }
+
+    /// Eight-bit symmetric matrices with blocks of 128 and int8 activations.
+    pub fn int8() -> Self {
+        let scheme = crate::quantize::BlockScheme { bits: 8, block: 128, symmetric: true };
+        DecoderOptions { weights: WeightKind::Blocks(scheme), accuracy_level: 4 }
     }
 
     /// # Errors
@@ -39,7 +45,7 @@ impl DecoderOptions {
         }
         match self.weights {
             WeightKind::F32 => Ok(()),
-            WeightKind::Int4(scheme) => scheme.validate(),
+            WeightKind::Blocks(scheme) => scheme.validate(),
         }
     }
 }
@@ -152,7 +158,7 @@ impl<'w> Builder<'_, 'w> {
     fn matmul(&mut self, path: &str, x: &str, name: &str, stacked: Stacked) -> String {
         let n = stacked.parts.iter().map(|p| p.1).sum();
         let y = matmul(&mut self.g, path, x, self.weights, name, stacked, self.kind);
-        if matches!(self.kind.0, WeightKind::Int4(_)) {
+        if matches!(self.kind.0, WeightKind::Blocks(_)) {
             self.g.annotate(&y, DataType::Float, &[Dim::Name("b"), Dim::Name("t"), Dim::Size(n)]);
         }
         y

@@ -1,4 +1,4 @@
-//! Matrix products with a stored weight, in float32 or four bits.
+//! Matrix products with a stored weight, in float32, four or eight bits.
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Result;
 use crate::onnx::graph::{f32_bytes, int};
 use crate::onnx::{DataType, Graph, MICROSOFT, TensorDecl};
-use crate::quantize::{Int4Scheme, quantize};
+use crate::quantize::{BlockScheme, quantize};
 use crate::weights::Weights;
 
 /// How the decoder's matrices are stored.
@@ -15,8 +15,8 @@ use crate::weights::Weights;
 pub enum WeightKind {
     /// float32.
     F32,
-    /// Four bits with a scale for each block.
-    Int4(Int4Scheme),
+    /// Four or eight bits with a scale for each block.
+    Blocks(BlockScheme),
 }
 
 /// A weight `[n, k]` of one or several named weights stacked along the rows.
@@ -93,7 +93,9 @@ pub(super) fn matmul<'w>(
 ) -> String {
     match kind.0 {
         WeightKind::F32 => float(g, &format!("{path}/MatMul"), x, weights, &format!("{name}.transposed"), stacked),
-        WeightKind::Int4(scheme) => int4(g, &format!("{path}/MatMulNBits"), x, weights, name, stacked, scheme, kind.1),
+        WeightKind::Blocks(scheme) => {
+            blocks(g, &format!("{path}/MatMulNBits"), x, weights, name, stacked, scheme, kind.1)
+        }
     }
 }
 
@@ -104,26 +106,26 @@ fn float<'w>(g: &mut Graph<'w>, path: &str, x: &str, weights: &'w dyn Weights, n
 }
 
 #[expect(clippy::too_many_arguments, reason = "a layer is its graph, its place, its weights and its sizes")]
-fn int4<'w>(
+fn blocks<'w>(
     g: &mut Graph<'w>,
     path: &str,
     x: &str,
     weights: &'w dyn Weights,
     name: &str,
     stacked: Stacked,
-    scheme: Int4Scheme,
+    scheme: BlockScheme,
     accuracy_level: i64,
 ) -> String {
-    let (n, k, blocks) = (stacked.n(), stacked.k, scheme.blocks(stacked.k));
+    let (n, k) = (stacked.n(), stacked.k);
     let names = ["codes", "scales", "zero_points"].map(|part| format!("{name}.{part}"));
     let decl = |name: &str, dtype, dims: &[usize]| TensorDecl { name: name.to_string(), dtype, dims: dims.to_vec() };
     let mut decls = vec![
-        decl(&names[0], DataType::Uint8, &[n, blocks, scheme.block / 2]),
-        decl(&names[1], DataType::Float, &[n, blocks]),
+        decl(&names[0], DataType::Uint8, &[n, scheme.blocks(k), scheme.block_bytes()]),
+        decl(&names[1], DataType::Float, &[n, scheme.blocks(k)]),
     ];
     let mut inputs = vec![x, &names[0], &names[1]];
     if !scheme.symmetric {
-        decls.push(decl(&names[2], DataType::Uint8, &[n, blocks.div_ceil(2)]));
+        decls.push(decl(&names[2], DataType::Uint8, &[n, scheme.zero_bytes(k)]));
         inputs.push(&names[2]);
     }
     g.weights(decls, move || {
@@ -133,7 +135,7 @@ fn int4<'w>(
     let attributes = vec![
         int("K", k as i64),
         int("N", n as i64),
-        int("bits", 4),
+        int("bits", scheme.bits as i64),
         int("block_size", scheme.block as i64),
         int("accuracy_level", accuracy_level),
     ];

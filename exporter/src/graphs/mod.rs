@@ -27,7 +27,7 @@ mod tests {
     use crate::config::{PositionKind, Shortcut, Strides};
     use crate::error::Result;
     use crate::onnx::{Graph, WriteOptions, write};
-    use crate::quantize::Int4Scheme;
+    use crate::quantize::BlockScheme;
     use crate::weights::{RandomWeights, Weights, tensor_specs};
 
     /// Remembers which weights were read.
@@ -66,7 +66,7 @@ mod tests {
         other.decoder.tie_word_embeddings = true;
         let mut baseline = demo.clone();
         (baseline.difference.global, baseline.difference.local, baseline.difference.prefix_tokens) = (false, false, 0);
-        let asymmetric = WeightKind::Int4(Int4Scheme { block: 128, symmetric: false });
+        let asymmetric = WeightKind::Blocks(BlockScheme { bits: 4, block: 128, symmetric: false });
         for (config, kind) in [(demo, WeightKind::F32), (other, asymmetric), (baseline, WeightKind::F32)] {
             config.validate().unwrap();
             let listed: BTreeSet<String> = tensor_specs(&config).into_iter().map(|s| s.name).collect();

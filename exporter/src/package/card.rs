@@ -22,9 +22,9 @@ pub(super) fn model_card(manifest: &Manifest, options: &ExportOptions, notes: &s
     let _ = writeln!(card, "## Intended use\n\n{}\n{clinical}\n", manifest.intended_use.statement);
     let weights = match options.decoder.weights {
         WeightKind::F32 => "float32".to_string(),
-        WeightKind::Int4(scheme) => {
+        WeightKind::Blocks(scheme) => {
             let form = if scheme.symmetric { "symmetric" } else { "asymmetric" };
-            format!("four bits, block {}, {form}", scheme.block)
+            format!("{} bits, block {}, {form}", scheme.bits, scheme.block)
         }
     };
     let rows = [

@@ -200,8 +200,11 @@ fn check(config: &ModelConfig, contents: &PackageContents) -> Result<Vec<u32>> {
 
 fn required_features(contents: &PackageContents) -> Vec<String> {
     let guided = matches!(contents.generation.form, ReportForm::GuidedSections { .. });
-    let int4 = matches!(contents.export.decoder.weights, WeightKind::Int4(_));
-    let features = [(guided, "guided_sections"), (int4, "int4_weights")];
+    let bits = match contents.export.decoder.weights {
+        WeightKind::F32 => 32,
+        WeightKind::Blocks(scheme) => scheme.bits,
+    };
+    let features = [(guided, "guided_sections"), (bits == 4, "int4_weights"), (bits == 8, "int8_weights")];
     features.into_iter().filter(|f| f.0).map(|f| f.1.to_string()).collect()
 }
 
