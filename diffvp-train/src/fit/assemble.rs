@@ -13,7 +13,8 @@ use tch::Kind;
 
 use super::facts::FACTS;
 use super::generator::{Example, GeneratorStage, Parts, Settings};
-use super::session::{Findings, Session, WEIGHTS, stage_file};
+use super::identity::stage_file;
+use super::session::{Findings, Session, WEIGHTS};
 use super::text::{TextParts, Texts, training_texts};
 use super::trainer::Stage;
 use super::warm_up::WarmUpStage;

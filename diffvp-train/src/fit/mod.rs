@@ -14,6 +14,7 @@ mod encoder;
 mod events;
 mod facts;
 mod generator;
+mod identity;
 mod metrics;
 mod order;
 pub mod parallel;

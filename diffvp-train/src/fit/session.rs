@@ -12,9 +12,8 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use diffvp::files::{sha256, sha256_file, write_atomic};
+use diffvp::files::{sha256, write_atomic};
 use diffvp_exporter::weights::{RandomWeights, TensorSpec, Weights, tensor_specs};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -23,6 +22,7 @@ use tch::{Device, Kind};
 use super::classifier::{self, ClassifierStage};
 use super::config::{FitConfig, Precision};
 use super::encoder::EncoderStage;
+use super::identity::{file_identity, git_revision, stage_file};
 use super::parallel::Group;
 use super::prepared::{Masks, Prepared};
 use super::schedule::Schedule;
@@ -374,31 +374,5 @@ impl Session {
         stage_file(&path, "fit classifier")?;
         let text = std::fs::read(&path).map_err(|e| Error::RunFolder { path: path.clone(), detail: e.to_string() })?;
         serde_json::from_slice(&text).map_err(|e| Error::RunFolder { path, detail: e.to_string() })
-    }
-}
-
-/// The hash of a file that another stage leaves.
-pub(super) fn stage_file(path: &Path, command: &str) -> Result<String> {
-    sha256_file(path).map_err(|e| Error::RunFolder {
-        path: path.to_path_buf(),
-        detail: format!("{e}: run `diffvp-train {command}` first"),
-    })
-}
-
-/// Hash of a file of start weights; folders are named.
-fn file_identity(path: &Path) -> Result<String> {
-    if path.is_file() { Ok(sha256_file(path)?) } else { Ok(path.display().to_string()) }
-}
-
-/// Revision of the working tree that the program runs in, with a mark where it was changed; unknown outside of one.
-fn git_revision() -> String {
-    let git = |arguments: &[&str]| {
-        let output = Command::new("git").args(arguments).output().ok().filter(|o| o.status.success())?;
-        Some(String::from_utf8_lossy(&output.stdout).trim().to_string())
-    };
-    match (git(&["rev-parse", "HEAD"]), git(&["status", "--porcelain", "--untracked-files=no"])) {
-        (Some(revision), Some(changes)) if changes.is_empty() => revision,
-        (Some(revision), _) => format!("{revision} with changes"),
-        _ => "unknown".into(),
     }
 }
