@@ -19,14 +19,15 @@ pub struct Statement {
     pub size_mm: Option<f32>,
 }
 
-/// The statements of regions and their texts, in the order of the text.
+/// The statements of regions and their texts, in the order of the text. A region without a name is the whole scan.
 pub fn statements<'t>(regions: impl IntoIterator<Item = (&'t str, &'t str)>) -> Vec<Statement> {
     let labeller = RuleLabeller::get();
     let mut found = Vec::new();
     for (region, text) in regions {
         for sentence in sentences(text) {
             let mut stated = [false; FINDINGS.len()];
-            for evidence in labeller.explain(&format!("{region}: {sentence}")) {
+            let whole = if region.is_empty() { sentence.clone() } else { format!("{region}: {sentence}") };
+            for evidence in labeller.explain(&whole) {
                 stated[evidence.finding] |= evidence.counts;
             }
             let count = stated.iter().filter(|s| **s).count();
@@ -108,9 +109,10 @@ mod tests {
                 let sides = [("right", 0), ("left", 1)].map(|(word, s)| (word, statement.sides[s]));
                 let sided = truth.of(label).any(|f| f.side.is_some());
                 if sided && sides.iter().any(|s| s.1) {
-                    let right = sides.iter().filter(|s| s.1).all(|(word, _)| {
-                        truth.of(label).any(|f| f.side.is_some_and(|side| side.word() == *word))
-                    });
+                    let right = sides
+                        .iter()
+                        .filter(|s| s.1)
+                        .all(|(word, _)| truth.of(label).any(|f| f.side.is_some_and(|side| side.word() == *word)));
                     if !right {
                         *wrong.entry(format!("{label}: side")).or_default() += 1;
                     }

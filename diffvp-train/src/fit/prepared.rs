@@ -84,7 +84,7 @@ impl Prepared {
     }
 
     fn prepare_one(&self, sample: &Sample, organs: bool) -> Result<()> {
-        let wrong = |error: diffvp::Error| Error::data(&sample.volume, error.to_string());
+        let wrong = |error: diffvp::Error| Error::data(&sample.scan.path, error.to_string());
         let volume_file = self.volumes.join(format!("{}.f16", sample.name));
         let organs_file = self.organs.join(format!("{}.u8", sample.name));
         let bytes = 2 * self.shape.iter().product::<usize>() as u64;
@@ -104,7 +104,7 @@ impl Prepared {
         if organs {
             let path = sample.organs.as_ref().ok_or_else(|| {
                 Error::data(
-                    &sample.volume,
+                    &sample.scan.path,
                     "has no organ mask to train the encoder on: set encoder.weights and 0 epochs",
                 )
             })?;
