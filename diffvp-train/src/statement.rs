@@ -19,14 +19,15 @@ pub struct Statement {
     pub size_mm: Option<f32>,
 }
 
-/// The statements of regions and their texts, in the order of the text.
+/// The statements of regions and their texts, in the order of the text. A region without a name is the whole scan.
 pub fn statements<'t>(regions: impl IntoIterator<Item = (&'t str, &'t str)>) -> Vec<Statement> {
     let labeller = RuleLabeller::get();
     let mut found = Vec::new();
     for (region, text) in regions {
         for sentence in sentences(text) {
             let mut stated = [false; FINDINGS.len()];
-            for evidence in labeller.explain(&format!("{region}: {sentence}")) {
+            let whole = if region.is_empty() { sentence.clone() } else { format!("{region}: {sentence}") };
+            for evidence in labeller.explain(&whole) {
                 stated[evidence.finding] |= evidence.counts;
             }
             let count = stated.iter().filter(|s| **s).count();

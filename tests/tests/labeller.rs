@@ -1,10 +1,11 @@
 //! The built-in labeller on text it was not written on: real reports with labels set by people, and reports of phantoms.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use diffvp_train::eval::clinical::builtin::RuleLabeller;
+use diffvp_train::eval::clinical::builtin::{NormalReader, RuleLabeller};
 use diffvp_train::eval::clinical::{Labels, Scores};
-use diffvp_train::labels::FINDINGS;
+use diffvp_train::labels::{FINDINGS, REGIONS};
 use diffvp_train::synth::{PhantomOptions, RegionText, report, truth};
 use sha2::{Digest, Sha256};
 
@@ -50,6 +51,77 @@ fn reports_that_the_rules_were_not_written_on() {
     assert!(scores.reports() > 300, "the held-out half");
     assert!(scores.micro().f1 >= 0.90, "micro F1 {}", scores.micro().f1);
     assert!(scores.macro_average().f1 >= 0.85, "macro F1 {}", scores.macro_average().f1);
+}
+
+/// Reports that are normal by their labels, by their text, and by both.
+#[derive(Default)]
+struct Normals {
+    reports: usize,
+    by_labels: usize,
+    by_text: usize,
+    by_both: usize,
+}
+
+/// Rows of a CSV file: the cell of `key`, and those of `columns`.
+fn rows(path: &Path, key: &str, columns: &[&str]) -> Vec<(String, Vec<String>)> {
+    let mut reader = csv::Reader::from_path(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let header = reader.headers().expect("a header").clone();
+    let place = |name: &str| header.iter().position(|h| h == name).expect(name);
+    let (key, columns) = (place(key), columns.iter().map(|name| place(name)).collect::<Vec<_>>());
+    let row = |row: csv::StringRecord| (row[key].to_owned(), columns.iter().map(|c| row[*c].to_owned()).collect());
+    reader.records().map(|record| row(record.expect("a row"))).collect()
+}
+
+/// Normal references by text: far fewer than by labels, which know 18 findings only, and hardly one that has a finding.
+#[test]
+fn reports_that_state_no_abnormality() {
+    let Some(data) = diffvp_tests::shared_data() else { return };
+    let folder = data.join("reports");
+    if !folder.join("ctclip_train.csv").is_file() || !folder.join("reg2rg_radgenome").is_dir() {
+        eprintln!("skipped: no labelled reports in {}", folder.display());
+        return;
+    }
+    let mut sets: Vec<(&str, Vec<(String, String, bool)>)> = Vec::new();
+    let columns: Vec<&str> = ["report_text"].into_iter().chain(FINDINGS).collect();
+    let whole = rows(&folder.join("ctclip_train.csv"), "AccessionNo", &columns).into_iter();
+    let whole = whole.map(|(id, cells)| (id, cells[0].clone(), cells[1..].iter().all(|label| label == "0")));
+    sets.push(("CT-RATE, whole reports", whole.collect()));
+    let mut by_region = BTreeMap::<String, String>::new();
+    for region in REGIONS {
+        let path = folder.join(format!("reg2rg_radgenome/{region}_reports.csv"));
+        for (id, cells) in rows(&path, "AccNum", &["GT_combined_report"]) {
+            by_region.entry(id).or_default().push_str(&format!("{region}: {}\n", cells[0]));
+        }
+    }
+    let labels = rows(&folder.join("ctrate_valid_labels.csv"), "VolumeName", &FINDINGS);
+    let labels: BTreeMap<String, bool> = labels
+        .into_iter()
+        .map(|(id, labels)| (id, labels.iter().all(|l| ["0", "0.0"].contains(&l.as_str()))))
+        .collect();
+    let divided = by_region.into_iter().map(|(id, text)| {
+        let normal = labels[&id];
+        (id, text, normal)
+    });
+    sets.push(("RadGenome-ChestCT, test split, by region", divided.collect()));
+
+    for (name, reports) in sets {
+        let (mut written_on, mut held_out) = (Normals::default(), Normals::default());
+        for (id, text, by_labels) in reports {
+            let counts = if development(&id) { &mut written_on } else { &mut held_out };
+            let by_text = NormalReader::get().states_no_abnormality(&text);
+            counts.reports += 1;
+            counts.by_labels += usize::from(by_labels);
+            counts.by_text += usize::from(by_text);
+            counts.by_both += usize::from(by_labels && by_text);
+        }
+        for (half, counts) in [("written on", &written_on), ("held out", &held_out)] {
+            let Normals { reports, by_labels, by_text, by_both } = counts;
+            println!("{name}, {half}: {reports} reports, normal by labels {by_labels}, text {by_text}, both {by_both}");
+        }
+        let Normals { by_labels, by_text, by_both, .. } = held_out;
+        assert!(20 * (by_text - by_both) <= by_text, "{name}: {by_both} of {by_text} by text are normal by labels");
+        assert!(2 * by_text > by_labels && by_text < by_labels, "{name}: {by_text} by text, {by_labels} by labels");
+    }
 }
 
 /// `docs/labeller.md` says what each finding accepts and refuses; each sentence that it quotes is read so.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use diffvp_train::data::{Checked, OpenOptions, check};
+use diffvp_train::data::{Checked, Normals, OpenOptions, check};
 use diffvp_train::{Error, Result};
 
 use super::progress::Progress;
@@ -25,6 +25,9 @@ pub(crate) struct CheckArguments {
     /// Look at the tables and at which volumes are there, and open none.
     #[arg(long)]
     tables_only: bool,
+    /// What makes a scan a normal reference: all 18 labels 0, a report that states no abnormality, or both.
+    #[arg(long, value_enum, value_name = "WAY", default_value_t)]
+    normals: Normals,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -36,7 +39,8 @@ pub(crate) struct CheckArguments {
 pub(crate) fn run(command: &Command) -> Result<()> {
     let Command::Check(arguments) = command;
     let progress = Progress::new("scans");
-    let checked = check(&arguments.folder, &OpenOptions::default(), !arguments.tables_only, |done, all| {
+    let options = OpenOptions { normals: arguments.normals, ..OpenOptions::default() };
+    let checked = check(&arguments.folder, &options, !arguments.tables_only, |done, all| {
         progress.tell(done as u64, all as u64);
     })?;
     progress.end();
@@ -55,7 +59,14 @@ fn print(checked: &Checked, list: usize) {
     let [train, validation, test] = checked.scans;
     println!("layout       {:?}", checked.layout);
     println!("scans        {train} for training, {validation} for validation, {test} for testing");
-    println!("normal       {} for training, {} others", checked.normal[0], checked.normal[1]);
+    let [table, text, missing] = checked.labels_from;
+    println!("labels       {table} from tables, {text} read from reports, {missing} unknown");
+    let [train, others] = checked.normal;
+    println!("normal       {train} for training, {others} others, by {}", checked.normals);
+    for (_, name) in Normals::ALL {
+        let [train, others] = checked.normal_by[name];
+        println!("  by {name:7}  {train} for training, {others} others");
+    }
     match checked.opened {
         0 => println!("volumes      not opened"),
         n => println!("volumes      {n} opened"),

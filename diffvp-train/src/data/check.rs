@@ -1,5 +1,6 @@
 //! What is wrong with a data set: tables, volumes, spacing, Hounsfield units.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -7,7 +8,7 @@ use diffvp::WarningCode;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::{DataSet, Layout, OpenOptions, Problem, Sample, Split};
+use super::{DataSet, LabelSource, Layout, Normals, OpenOptions, Problem, Sample, Split};
 use crate::Result;
 use crate::labels::FINDINGS;
 
@@ -18,8 +19,14 @@ pub struct Checked {
     pub layout: Layout,
     /// Scans for training, validation (where the layout names such) and testing.
     pub scans: [usize; 3],
+    /// What makes a scan a normal reference.
+    pub normals: Normals,
     /// Of the scans for training and of the others, those that can be normal references.
     pub normal: [usize; 2],
+    /// The same counts by each way to choose them.
+    pub normal_by: BTreeMap<&'static str, [usize; 2]>,
+    /// Scans whose labels come from a table, from the report, and from nowhere.
+    pub labels_from: [usize; 3],
     /// Scans with each finding.
     pub findings: Vec<Prevalence>,
     /// Scans whose file was opened; 0 where volumes were not looked at.
@@ -58,8 +65,8 @@ pub fn check(
     let set = DataSet::read(folder, options)?;
     let mut problems = set.skipped.clone();
     for sample in &set.samples {
-        if sample.regions.is_empty() && sample.report.is_none() {
-            problems.push(Problem { path: sample.volume.clone(), detail: "no report is known for the volume".into() });
+        if !sample.is_reported() {
+            problems.push(Problem::no_report(sample));
         }
     }
     if volumes {
@@ -76,7 +83,13 @@ pub fn check(
         problems.extend(found.into_iter().flatten());
     }
     let count = |split| set.samples.iter().filter(|s| s.split == split).count();
-    let normal = |train: bool| set.samples.iter().filter(|s| s.normal && (s.split == Split::Train) == train).count();
+    let normal = |normals: Normals| {
+        let accepted = set.samples.par_iter().filter(|s| normals.accepts(s));
+        let train: Vec<bool> = accepted.map(|s| s.split == Split::Train).collect();
+        let of_train = train.iter().filter(|t| **t).count();
+        [of_train, train.len() - of_train]
+    };
+    let labels = |source| set.samples.iter().filter(|s| s.label_source == source).count();
     let labelled: Vec<&Sample> = set.samples.iter().filter(|s| !s.labels.is_empty()).collect();
     let prevalence = |(index, finding): (usize, &str)| Prevalence {
         finding: finding.to_owned(),
@@ -86,7 +99,10 @@ pub fn check(
     Ok(Checked {
         layout: set.layout,
         scans: [count(Split::Train), count(Split::Validation), count(Split::Test)],
-        normal: [normal(true), normal(false)],
+        normals: options.normals,
+        normal: normal(options.normals),
+        normal_by: Normals::ALL.into_iter().map(|(normals, name)| (name, normal(normals))).collect(),
+        labels_from: [LabelSource::Table, LabelSource::Text, LabelSource::Missing].map(labels),
         findings: FINDINGS.into_iter().enumerate().map(prevalence).collect(),
         opened: if volumes { set.samples.len() } else { 0 },
         problems,
@@ -96,7 +112,7 @@ pub fn check(
 
 /// Opens one scan and looks whether it is what the layout says.
 fn examine(sample: &Sample) -> Vec<Problem> {
-    let problem = |detail: String| Problem { path: sample.volume.clone(), detail };
+    let problem = |detail: String| Problem { path: sample.scan.path.clone(), detail };
     let scan = match sample.open() {
         Ok(scan) => scan,
         Err(crate::Error::Scan { source, .. }) => return vec![problem(format!("cannot be loaded: {source}"))],
@@ -107,7 +123,7 @@ fn examine(sample: &Sample) -> Vec<Problem> {
         match warning.code {
             WarningCode::SuspiciousHu => problems.push(problem(warning.message.clone())),
             // A layout whose headers are blank tells the spacing elsewhere.
-            WarningCode::InferredHeader if sample.intensities.spacing_mm.is_none() => {
+            WarningCode::InferredHeader if sample.scan.intensities.spacing_mm.is_none() => {
                 problems.push(problem(format!("without spacing: {}", warning.message)))
             }
             _ => {}

@@ -13,11 +13,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
 use super::layout::{Layout, Place};
+use super::report::{NoReport, report};
 use super::set::Found;
 use super::table::{Row, Table};
-use super::{Intensities, Sample, Split, VolumeName};
-use crate::Result;
+use super::{Intensities, LabelSource, Sample, ScanFile, Split, VolumeName};
 use crate::labels::{FINDINGS, REGIONS};
+use crate::{Error, Result};
 
 /// RadGenome-ChestCT's volumes are resampled to this and say so nowhere.
 const RADGENOME_SPACING_MM: [f64; 3] = [1.0, 1.0, 3.0];
@@ -32,6 +33,10 @@ struct Known {
     /// Sentences by anatomy, the last row of each.
     sentences: BTreeMap<String, String>,
     report: Option<String>,
+    /// The row of a text that says nothing: wrong where nothing else is said about the volume.
+    silent: Option<Error>,
+    /// Whether a row was refused, and the volume with it.
+    refused: bool,
     spacing_mm: Option<[f64; 3]>,
     rescale: Option<[f64; 2]>,
 }
@@ -90,6 +95,22 @@ impl Reader<'_> {
         self.known.entry(name.clone()).or_default()
     }
 
+    /// The text of a row, where it says anything.
+    fn text(&mut self, row: &Row<'_>, name: &VolumeName, text: &str) -> Option<String> {
+        match report(text) {
+            Ok(text) => Some(text),
+            Err(why @ NoReport::Long(_)) => {
+                self.note(row.wrong(why));
+                self.entry(name).refused = true;
+                None
+            }
+            Err(why) => {
+                self.entry(name).silent = Some(row.wrong(why));
+                None
+            }
+        }
+    }
+
     fn labels(&mut self, relative: &str) -> Result<()> {
         let needed: Vec<&str> = ["VolumeName"].into_iter().chain(FINDINGS).collect();
         let Some(table) = self.table(relative, &needed)? else { return Ok(()) };
@@ -120,8 +141,9 @@ impl Reader<'_> {
         table.each(|row| {
             let Some(name) = self.name(&row, "VolumeName") else { return Ok(()) };
             let parts = [row.cell("Findings_EN"), row.cell("Impressions_EN")];
-            let text: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty() && *part != NOT_GIVEN).collect();
-            self.entry(&name).report = (!text.is_empty()).then(|| text.join(" "));
+            let text: Vec<&str> = parts.into_iter().filter(|part| *part != NOT_GIVEN).collect();
+            let text = self.text(&row, &name, &text.join(" "));
+            self.entry(&name).report = text;
             Ok(())
         })
     }
@@ -130,9 +152,9 @@ impl Reader<'_> {
         let Some(table) = self.table(relative, &["Volumename", "Anatomy", "Sentence"])? else { return Ok(()) };
         table.each(|row| {
             let Some(name) = self.name(&row, "Volumename") else { return Ok(()) };
-            let sentence = row.cell("Sentence").to_owned();
+            let sentence = self.text(&row, &name, row.cell("Sentence"));
             // As the lineage does: the last row of an anatomy counts.
-            self.entry(&name).sentences.insert(row.cell("Anatomy").to_owned(), sentence);
+            self.entry(&name).sentences.insert(row.cell("Anatomy").to_owned(), sentence.unwrap_or_default());
             Ok(())
         })
     }
@@ -161,6 +183,9 @@ impl Reader<'_> {
         let has_finding_masks = finding_masks.is_dir();
         for name in std::mem::take(&mut self.order) {
             let known = self.known.remove(&name).unwrap_or_default();
+            if known.refused {
+                continue;
+            }
             let volume = self.volume(&name);
             if !volume.is_file() {
                 self.found.problem(volume, "the volume is missing; the tables have its report or labels");
@@ -180,20 +205,26 @@ impl Reader<'_> {
                 // Version 2 is in HU already: slope and intercept of the table would ruin it.
                 (_, spacing_mm, _) => Intensities { spacing_mm, rescale: None },
             };
+            let regions = regions(&known.sentences);
+            let whole = known.sentences.get("").filter(|text| !text.is_empty()).cloned();
+            let report = known.report.or(whole);
+            if let (Some(silent), true, true) = (known.silent, regions.is_empty(), report.is_none()) {
+                self.note(silent);
+                continue;
+            }
             let organs = self.place.path(PathBuf::from("organ_mask").join(name.file_name()));
             let split = if name.split == "train" { Split::Train } else { Split::Test };
-            let normal = !known.labels.is_empty() && known.labels.iter().all(|label| *label == 0);
             self.found.samples.push(Sample {
                 name: name.stem(),
-                volume,
+                scan: ScanFile { path: volume, intensities },
                 organs: organs.is_file().then_some(organs),
                 finding_masks: has_finding_masks.then(|| finding_masks.join(format!("seg_{}", name.stem()))),
                 labels: known.labels,
-                regions: regions(&known.sentences),
-                report: known.report.or_else(|| known.sentences.get("").cloned()),
-                normal,
+                label_source: LabelSource::Missing,
+                regions,
+                report,
+                normal: false,
                 split,
-                intensities,
             });
         }
         self.found

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use diffvp::Volume;
 
-use crate::data::{DataSet, Layout, OpenOptions, Split, check};
+use crate::data::{DataSet, LabelSource, Layout, Normals, OpenOptions, Split, check};
 use crate::labels::FINDINGS;
 
 const LUNG: &str = "The lungs are clear.";
@@ -121,7 +121,8 @@ fn regions_come_from_their_own_row_or_from_their_parts() {
     assert_eq!(set.layout, Layout::RadGenome);
     let expected = [("heart", "Heart,\nown."), ("lung", "Left. Lower, new.")];
     assert_eq!(sample.regions, expected.map(|(a, b)| (a.to_owned(), b.to_owned())));
-    assert_eq!((sample.report.as_deref(), sample.labels.len()), (Some("Whole."), 0));
+    assert_eq!((sample.report.as_deref(), sample.label_source), (Some("Whole."), LabelSource::Text));
+    assert_eq!(sample.text(), "Whole.\nheart: Heart,\nown.\nlung: Left. Lower, new.");
 }
 
 /// A folder of two sound scans.
@@ -225,8 +226,120 @@ fn ctrg_has_its_own_split_file() {
     let set = DataSet::read(root.path(), &OpenOptions::default()).unwrap();
     assert_eq!((set.layout, set.samples.len(), set.skipped.len()), (Layout::Ctrg, 1, 3));
     assert_eq!(set.samples[0].text(), LUNG);
+    assert_eq!((set.samples[0].label_source, set.samples[0].labels.len()), (LabelSource::Text, 18));
+    assert!(set.samples[0].normal);
     let checked = check(root.path(), &OpenOptions::default(), true, |_, _| {}).unwrap();
     assert!(checked.problems.iter().any(|p| p.detail.contains("8-bit")), "{:?}", checked.problems);
     file(root.path(), "annotation.json", r#"{"train": [{"id": true, "finding": "x"}]}"#);
     assert!(DataSet::read(root.path(), &OpenOptions::default()).is_err());
+}
+
+/// A CTRG folder with an empty volume for each entry.
+fn ctrg(train: &[&str], test: &[&str]) -> tempfile::TempDir {
+    let root = tempfile::tempdir().unwrap();
+    let entry = |(i, text): (usize, &&str)| serde_json::json!({"id": i, "finding": text});
+    let train: Vec<_> = train.iter().enumerate().map(entry).collect();
+    let test: Vec<_> = test.iter().enumerate().map(|(i, text)| entry((100 + i, text))).collect();
+    for id in (0..train.len()).chain(100..100 + test.len()) {
+        file(root.path(), &format!("CTRG-Chest-548K_volume/{id}.nii.gz"), "");
+    }
+    let json = serde_json::json!({"train": train, "val": [], "test": test});
+    file(root.path(), "annotation.json", &json.to_string());
+    root
+}
+
+#[test]
+fn normal_scans_are_chosen_by_labels_and_by_text() {
+    // Clear by the 18 findings, but not in the abdomen.
+    let stones = "The lungs are clear. Stones are seen in the gallbladder.";
+    let effusion = "A small pleural effusion on the left. The heart is normal.";
+    let root = ctrg(&[LUNG, stones, effusion, "No nodule. Heart size is normal."], &[LUNG, stones]);
+    let normal = |normals| {
+        let set = DataSet::read(root.path(), &OpenOptions { normals, ..OpenOptions::default() }).unwrap();
+        let names: Vec<String> = set.samples.iter().filter(|s| s.normal).map(|s| s.name.clone()).collect();
+        (names.join(" "), set.fingerprint)
+    };
+    assert_eq!(normal(Normals::Labels).0, "0 1 3 100 101");
+    assert_eq!(normal(Normals::Text).0, "0 3 100");
+    assert_eq!(normal(Normals::Both).0, "0 3 100");
+    assert_ne!(normal(Normals::Labels).1, normal(Normals::Text).1, "another pool is other data");
+
+    let text = OpenOptions { normals: Normals::Text, ..OpenOptions::default() };
+    let checked = check(root.path(), &text, false, |_, _| {}).unwrap();
+    assert_eq!((checked.normal, checked.labels_from), ([2, 1], [0, 6, 0]));
+    assert_eq!(checked.normal_by, [("labels", [3, 2]), ("text", [2, 1]), ("both", [2, 1])].into());
+    assert_eq!(checked.findings[12].scans, 1, "{:?}", checked.findings[12]);
+
+    // A table's labels are not overruled, and the text is not asked where labels decide.
+    let root = sound();
+    let set = DataSet::read(root.path(), &OpenOptions::default()).unwrap();
+    let facts: Vec<_> = set.samples.iter().map(|s| (s.label_source, s.labels[0], s.normal)).collect();
+    assert_eq!(facts, [(LabelSource::Table, 0, true), (LabelSource::Table, 1, false)]);
+    let normal = |normals: Normals| set.samples.iter().filter(|s| normals.accepts(s)).count();
+    assert_eq!(Normals::ALL.map(|(normals, _)| normal(normals)), [1, 2, 1]);
+    // Without one normal scan there is nothing to compare with.
+    let root = ctrg(&[stones, stones, stones, stones], &[]);
+    let error = DataSet::open(root.path(), &OpenOptions { validation_fraction: 0.5, ..text }).unwrap_err().to_string();
+    assert!(error.contains("no training scan is normal by text"), "{error}");
+}
+
+#[test]
+fn scans_that_a_table_of_labels_lacks_are_labelled_by_their_text() {
+    let root = sound();
+    let rows = labels(&[("train_1_a_1.nii.gz", 0)]);
+    file(root.path(), "multi_abnormality_labels/train_predicted_labels.csv", &rows);
+    let table = format!(
+        "Volumename,Anatomy,Sentence\ntrain_1_a_1.nii.gz,lung,{LUNG}\ntrain_2_a_1.nii.gz,lung,{LUNG}\n\
+         train_2_a_1.nii.gz,pleura,Minimal effusion.\n"
+    );
+    file(root.path(), "radgenome_files/train_region_report.csv", &table);
+    let set = DataSet::read(root.path(), &OpenOptions::default()).unwrap();
+    let found: Vec<_> = set.samples.iter().map(|s| (s.label_source, s.labels[12], s.normal)).collect();
+    assert_eq!(
+        found,
+        [(LabelSource::Table, 0, true), (LabelSource::Text, 1, false)],
+        "the region tells which effusion"
+    );
+}
+
+#[test]
+fn texts_that_are_no_reports_are_named() {
+    let long = "The lungs are clear. ".repeat(6000);
+    let root = ctrg(&[LUNG, "", " .,- ", &long], &[]);
+    let set = DataSet::read(root.path(), &OpenOptions::default()).unwrap();
+    let told: Vec<&str> = set.skipped.iter().map(|p| p.detail.as_str()).collect();
+    assert_eq!(set.samples.len(), 1);
+    assert_eq!(told[0], "train, entry 2: 1: the report is empty");
+    assert_eq!(told[1], "train, entry 3: 2: the report is only punctuation");
+    assert!(told[2].starts_with("train, entry 4: 3: the report has 125999 characters"), "{}", told[2]);
+
+    // In tables with their line; and only where nothing else is said about the scan.
+    for (second, detail) in [
+        ("train_2_a_1.nii.gz,lung,\n", "line 3: the report is empty"),
+        ("train_2_a_1.nii.gz,lung,.,\n", ""),
+        ("train_2_a_1.nii.gz,lung,...\n", "line 3: the report is only punctuation"),
+        (&format!("train_2_a_1.nii.gz,lung,{long}\n"), "line 3: the report has 125999 characters"),
+        ("train_2_a_1.nii.gz,lung,\ntrain_2_a_1.nii.gz,heart,Normal.\n", "none"),
+    ] {
+        let root = sound();
+        let table = format!("Volumename,Anatomy,Sentence\ntrain_1_a_1.nii.gz,lung,{LUNG}\n{second}");
+        file(root.path(), "radgenome_files/train_region_report.csv", &table);
+        let read = DataSet::read(root.path(), &OpenOptions::default());
+        match detail {
+            "" => assert!(read.unwrap_err().to_string().contains("line 3"), "a row of another length"),
+            "none" => assert_eq!(read.unwrap().samples.len(), 2),
+            _ => {
+                let set = read.unwrap();
+                assert_eq!(set.samples.len(), 1, "{second:.60}");
+                assert!(set.skipped[0].detail.starts_with(detail), "{:?}", set.skipped);
+                assert!(set.skipped[0].path.ends_with("train_region_report.csv"));
+            }
+        }
+    }
+    // A volume that only the labels know cannot teach a report.
+    let root = sound();
+    let table = format!("Volumename,Anatomy,Sentence\ntrain_1_a_1.nii.gz,lung,{LUNG}\n");
+    file(root.path(), "radgenome_files/train_region_report.csv", &table);
+    let error = DataSet::open(root.path(), &OpenOptions::default()).unwrap_err().to_string();
+    assert!(error.contains("train_2_a_1") && error.contains("no report is known"), "{error}");
 }

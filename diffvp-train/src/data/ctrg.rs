@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, HashSet};
 use serde::Deserialize;
 
 use super::layout::Place;
+use super::report::report;
 use super::set::Found;
-use super::{Intensities, Sample, Split};
+use super::{Intensities, LabelSource, Sample, ScanFile, Split};
 use crate::{Error, Result};
 
 #[derive(Deserialize)]
@@ -43,14 +44,16 @@ pub(super) fn read(place: &Place, spacing_mm: Option<[f64; 3]>) -> Result<Found>
     let mut found = Found { tables: vec![path.clone()], ..Found::default() };
     let mut seen = HashSet::new();
     for (name, split) in [("train", Split::Train), ("val", Split::Validation), ("test", Split::Test)] {
-        for entry in splits.get(name).into_iter().flatten() {
+        for (index, entry) in splits.get(name).into_iter().flatten().enumerate() {
+            // JSON has no rows: an entry is named by its split and its place there.
+            let nth = format!("{name}, entry {}", index + 1);
             let id = entry.id.0.as_str();
             if id.is_empty() || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-') {
-                found.problem(&path, format!("{name}: an id that is no plain file name"));
+                found.problem(&path, format!("{nth}: an id that is no plain file name"));
                 continue;
             }
             if !seen.insert(id) {
-                found.problem(&path, format!("{name}: {id} stands in the file twice"));
+                found.problem(&path, format!("{nth}: {id} stands in the file twice"));
                 continue;
             }
             let volume = place.path(format!("CTRG-Chest-548K_volume/{id}.nii.gz"));
@@ -58,17 +61,24 @@ pub(super) fn read(place: &Place, spacing_mm: Option<[f64; 3]>) -> Result<Found>
                 found.problem(volume, format!("the volume is missing; annotation.json has it in {name}"));
                 continue;
             }
+            let report = match report(&entry.finding) {
+                Ok(report) => report,
+                Err(why) => {
+                    found.problem(&path, format!("{nth}: {id}: {why}"));
+                    continue;
+                }
+            };
             found.samples.push(Sample {
                 name: id.to_owned(),
-                volume,
+                scan: ScanFile { path: volume, intensities: Intensities { spacing_mm, rescale: None } },
                 organs: None,
                 finding_masks: None,
                 labels: Vec::new(),
+                label_source: LabelSource::Missing,
                 regions: Vec::new(),
-                report: Some(entry.finding.trim().to_owned()).filter(|text| !text.is_empty()),
+                report: Some(report),
                 normal: false,
                 split,
-                intensities: Intensities { spacing_mm, rescale: None },
             });
         }
     }

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use diffvp::{Scan, ScanOptions, Volume};
 use serde::{Deserialize, Serialize};
 
+use super::Normals;
+use crate::eval::clinical::builtin::RuleLabeller;
 use crate::{Error, Result};
 
 /// One scan with what is known about it.
@@ -12,15 +14,17 @@ use crate::{Error, Result};
 pub struct Sample {
     /// Unique name in the data set.
     pub name: String,
-    /// The scan: a NIfTI file.
-    pub volume: PathBuf,
+    /// The scan: a NIfTI file, and how its numbers become a volume in HU.
+    pub scan: ScanFile,
     /// Organ classes on the scan's grid, where the data set has them.
     pub organs: Option<PathBuf>,
     /// Folder with a mask for each finding, `{finding}.nii.gz`, where the data set has such masks. A scan without findings has
     /// no folder.
     pub finding_masks: Option<PathBuf>,
-    /// 0 or 1 for each finding, in the order of [`FINDINGS`](crate::labels::FINDINGS); empty where the data set has none.
+    /// 0 or 1 for each finding, in the order of [`FINDINGS`](crate::labels::FINDINGS); empty where nothing is known.
     pub labels: Vec<u8>,
+    /// Where the labels come from.
+    pub label_source: LabelSource,
     /// Region, as [`REGIONS`](crate::labels::REGIONS) spells it, and its sentences; at most one entry a region.
     pub regions: Vec<(String, String)>,
     /// The report as one text, where the data set has it.
@@ -29,8 +33,17 @@ pub struct Sample {
     pub normal: bool,
     /// What the data set says the scan is for.
     pub split: Split,
-    /// How the file's numbers become a volume in HU.
-    pub intensities: Intensities,
+}
+
+/// Where the labels of a scan come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LabelSource {
+    /// The data set's own table.
+    Table,
+    /// The report, read by the built-in labeller, because no table has the scan.
+    Text,
+    /// Neither: the labels are empty.
+    Missing,
 }
 
 /// What a scan is for.
@@ -85,22 +98,38 @@ impl Sample {
     /// # Errors
     /// [`Error::Scan`] naming the file.
     pub fn open(&self) -> Result<Scan> {
-        let opened = self.intensities.open(&self.volume);
-        opened.map_err(|source| Error::Scan { path: self.volume.clone(), source })
+        self.scan.open().map_err(|source| Error::Scan { path: self.scan.path.clone(), source })
     }
 
     /// The scan apart from the data set, by its absolute path.
     pub fn file(&self) -> ScanFile {
-        let path = self.volume.canonicalize().unwrap_or_else(|_| self.volume.clone());
-        ScanFile { path, intensities: self.intensities }
+        let path = self.scan.path.canonicalize().unwrap_or_else(|_| self.scan.path.clone());
+        ScanFile { path, ..self.scan.clone() }
     }
 
-    /// Everything that is said about the scan: the report, or its regions one after another.
+    /// Everything that is said about the scan: the report, then each region with its name before it, a line each.
     pub fn text(&self) -> String {
-        match &self.report {
-            Some(report) => report.clone(),
-            None => self.regions.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>().join(" "),
+        let regions = self.regions.iter().map(|(region, text)| format!("{region}: {text}"));
+        self.report.iter().cloned().chain(regions).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Whether anything is said about the scan.
+    pub(super) fn is_reported(&self) -> bool {
+        self.report.is_some() || !self.regions.is_empty()
+    }
+
+    /// Takes labels that no table has from what is said about the scan, and decides whether it is a normal reference.
+    pub(super) fn complete(&mut self, normals: Normals) {
+        let text = if self.labels.is_empty() { self.text() } else { String::new() };
+        self.label_source = match (self.labels.is_empty(), text.is_empty()) {
+            (false, _) => LabelSource::Table,
+            (true, false) => LabelSource::Text,
+            (true, true) => LabelSource::Missing,
+        };
+        if self.label_source == LabelSource::Text {
+            self.labels = RuleLabeller::get().label(&text).map(u8::from).to_vec();
         }
+        self.normal = normals.accepts(self);
     }
 }
 

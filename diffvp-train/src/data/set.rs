@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
+
 use super::layout::{Layout, Place};
-use super::{Sample, Split, ct_rate, ctrg};
+use super::{LabelSource, Normals, Sample, Split, ct_rate, ctrg};
 use crate::{Error, Result};
 
 /// The scans of a data set.
@@ -15,7 +17,7 @@ pub struct DataSet {
     pub skipped: Vec<Problem>,
     /// How the folder is laid out.
     pub layout: Layout,
-    /// Changes whenever a table or the list of scans does.
+    /// Changes whenever a table, the list of scans, or what rules read from the reports does.
     pub fingerprint: String,
 }
 
@@ -28,6 +30,12 @@ pub struct Problem {
     pub detail: String,
 }
 
+impl Problem {
+    pub(super) fn no_report(sample: &Sample) -> Problem {
+        Problem { path: sample.scan.path.clone(), detail: "no report is known for the volume".into() }
+    }
+}
+
 /// How a data set is read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OpenOptions {
@@ -38,11 +46,13 @@ pub struct OpenOptions {
     pub skip_bad: bool,
     /// Spacing x, y, z in mm of volumes whose layout tells none (CTRG-Chest-548K).
     pub spacing_mm: Option<[f64; 3]>,
+    /// What makes a scan a normal reference.
+    pub normals: Normals,
 }
 
 impl Default for OpenOptions {
     fn default() -> Self {
-        OpenOptions { validation_fraction: 0.1, skip_bad: false, spacing_mm: None }
+        OpenOptions { validation_fraction: 0.1, skip_bad: false, spacing_mm: None, normals: Normals::default() }
     }
 }
 
@@ -66,9 +76,13 @@ impl DataSet {
     ///
     /// # Errors
     /// [`Error::Data`] naming the file and the line: a missing table or volume, a label that is not 0 or 1, a report
-    /// without a volume, a name twice, or no training scan, no validation scan or no normal training scan.
+    /// without a volume or a volume without a report, a text that is no report, a name twice, or no training scan, no validation scan or no normal training scan.
     pub fn open(folder: &Path, options: &OpenOptions) -> Result<DataSet> {
         let mut set = DataSet::read(folder, options)?;
+        // Without a report a model would learn to write none.
+        let (said, silent): (Vec<_>, _) = set.samples.into_iter().partition(Sample::is_reported);
+        set.samples = said;
+        set.skipped.extend(silent.iter().map(Problem::no_report));
         if let (Some(first), false) = (set.skipped.first(), options.skip_bad) {
             let more = match set.skipped.len() - 1 {
                 0 => String::new(),
@@ -83,7 +97,7 @@ impl DataSet {
                 }
             }
         }
-        set.sound(folder)?;
+        set.sound(folder, options.normals)?;
         Ok(set)
     }
 
@@ -93,12 +107,20 @@ impl DataSet {
     /// [`Error::Data`] for a folder of no known layout and for tables that cannot be read at all.
     pub fn read(folder: &Path, options: &OpenOptions) -> Result<DataSet> {
         let place = Place::find(folder)?;
-        let found = match place.layout {
+        let mut found = match place.layout {
             Layout::RadGenome | Layout::CtRateV1 | Layout::CtRateV2 => ct_rate::read(&place)?,
             Layout::Ctrg => ctrg::read(&place, options.spacing_mm)?,
         };
+        found.samples.par_iter_mut().for_each(|sample| sample.complete(options.normals));
         let mut parts = found.tables.iter().map(diffvp::files::sha256_file).collect::<diffvp::Result<Vec<_>>>()?;
         parts.extend(found.samples.iter().map(|sample| sample.name.clone()));
+        // What rules have read from text is part of the data, and changes with the rules.
+        if options.normals != Normals::Labels {
+            let normal = found.samples.iter().filter(|sample| sample.normal);
+            parts.extend(normal.map(|sample| format!("normal {}", sample.name)));
+        }
+        let from_text = found.samples.iter().filter(|sample| sample.label_source == LabelSource::Text);
+        parts.extend(from_text.map(|sample| format!("{:?} {}", sample.labels, sample.name)));
         Ok(DataSet {
             samples: found.samples,
             skipped: found.problems,
@@ -112,14 +134,22 @@ impl DataSet {
         self.samples.iter().filter(|s| s.split == split).cloned().collect()
     }
 
-    fn sound(&self, folder: &Path) -> Result<()> {
+    fn sound(&self, folder: &Path, normals: Normals) -> Result<()> {
         for (split, name) in [(Split::Train, "training"), (Split::Validation, "validation")] {
             if !self.samples.iter().any(|s| s.split == split) {
                 return Err(Error::data(folder, format!("no {name} scan among {} scans", self.samples.len())));
             }
         }
         if !self.samples.iter().any(|s| s.split == Split::Train && s.normal) {
-            return Err(Error::data(folder, "no normal scan for training: the reference pool would be empty"));
+            let detail = format!(
+                "no training scan is normal by {}, so the reference pool would be empty: `diffvp-train data check` counts \
+                 the normal scans by labels and by text",
+                match normals {
+                    Normals::Both => "labels and text".into(),
+                    one => one.to_string(),
+                }
+            );
+            return Err(Error::data(folder, detail));
         }
         Ok(())
     }

@@ -14,11 +14,12 @@ use tch::Kind;
 use super::facts::FACTS;
 use super::generator::{Example, GeneratorStage, Parts, Settings};
 use super::identity::stage_file;
+use super::scans::labelled_by_text;
 use super::session::{Findings, Session, WEIGHTS};
 use super::text::{TextParts, Texts, training_texts};
 use super::trainer::Stage;
 use super::warm_up::WarmUpStage;
-use crate::data::ScanFile;
+use crate::data::{Normals, ScanFile};
 use crate::model::{
     Adapter, Difference, FindingsHead, Llama, Mode, Parameters, Resampler, TokensHead, flatten_features,
 };
@@ -154,11 +155,20 @@ impl Session {
     /// Data, metrics and limits, for the model card.
     fn card_notes(&self, findings: &Findings) -> String {
         let normal = self.train.iter().filter(|s| s.normal).count();
+        let from_text = match labelled_by_text(&self.train) + labelled_by_text(&self.validation) {
+            0 => String::new(),
+            n => format!(" The labels of {n} scans were read from their reports by rules."),
+        };
         let mut notes = format!(
-            "## Data\n\n{} scans for training, {normal} of them normal; {} for validation. Fingerprint of the data set's \
+            "## Data\n\n{} scans for training, {normal} of them normal by {}; {} for validation.{from_text} Fingerprint of the data set's \
              tables: `{}`.\n\n## Findings on validation\n\nThresholds were chosen on the same scans, so these numbers are \
              a little too good; E is what the classifier alone predicts.\n\n| finding | precision | recall | F1 |\n|---|---|---|---|\n",
             self.train.len(),
+            match self.config.normals {
+                Normals::Labels => "their labels",
+                Normals::Text => "their reports",
+                Normals::Both => "their labels and reports",
+            },
             self.validation.len(),
             self.fingerprint
         );

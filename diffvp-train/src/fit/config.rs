@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::schedule::Schedule;
 use crate::adapter::LoraConfig;
+use crate::data::Normals;
 use crate::{Error, Result};
 
 /// Everything that a run is made with. [`describe`](super::describe) has a sentence on each field.
@@ -19,6 +20,8 @@ pub struct FitConfig {
     pub name: String,
     pub seed: u64,
     pub validation_fraction: f64,
+    #[serde(default)]
+    pub normals: Normals,
     pub encoder: EncoderStage,
     pub classifier: ClassifierStage,
     pub warm_up: WarmUpStage,

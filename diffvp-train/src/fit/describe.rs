@@ -9,6 +9,10 @@ const FIELDS: &[(&str, &str)] = &[
     ("name", "Id of the model, in its manifest."),
     ("seed", "Seed of start weights, order of the scans, augmentation and dropout."),
     ("validation_fraction", "Share of the training scans kept for validation where the data set names none."),
+    (
+        "normals",
+        "What makes a scan a normal reference: labels (all 18 are 0), text (the report states no abnormality at all, the paper) or both.",
+    ),
     ("encoder.weights", "Start weights: MedicalNet's .pth, or safetensors. With 0 epochs they are used as they are."),
     ("*.precision", "Arithmetic of the heavy part: f32 or bf16. Trained parameters are always f32."),
     (
@@ -145,6 +149,7 @@ fn inline(value: &Value) -> String {
 mod tests {
     use super::super::presets::{demo, paper, tiny};
     use super::*;
+    use crate::data::Normals;
 
     #[test]
     fn presets_survive_the_file() {
@@ -152,6 +157,14 @@ mod tests {
             let text = to_toml(&config);
             assert_eq!(FitConfig::parse(&text).unwrap_or_else(|e| panic!("{e}\n{text}")), config);
         }
+    }
+
+    #[test]
+    fn a_config_without_the_choice_of_normals_chooses_by_labels() {
+        let text = to_toml(&paper());
+        assert!(text.contains("normals = \"text\"\n"));
+        let config = FitConfig::parse(&text.replace("normals = \"text\"\n", "")).unwrap();
+        assert_eq!(config.normals, Normals::Labels);
     }
 
     #[test]
@@ -182,6 +195,7 @@ mod tests {
         let text = to_toml(&demo());
         let cases = [
             ("seed = 1", "seed = 1\nsede = 2", "sede"),
+            ("normals = \"labels\"", "normals = \"label\"", "normals"),
             ("micro_batch = 16", "micro_batch = 5", "generator.schedule.micro_batch"),
             ("hidden = 128", "hidden = 0", "warm_up.hidden"),
             ("depth = 10", "depth = 50", "encoder.depth"),

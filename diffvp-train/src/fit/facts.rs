@@ -39,7 +39,9 @@ pub(super) fn read(sample: &Sample) -> Facts {
     for (k, &label) in sample.labels.iter().enumerate() {
         (facts.values[k], facts.stated[k]) = (f32::from(label), 1.0);
     }
-    for statement in statements(sample.regions.iter().map(|(region, text)| (region.as_str(), text.as_str()))) {
+    let regions = sample.regions.iter().map(|(region, text)| (region.as_str(), text.as_str()));
+    let whole = sample.report.iter().filter(|_| sample.regions.is_empty()).map(|report| ("", report.as_str()));
+    for statement in statements(regions.chain(whole)) {
         // A sentence against the label is a sentence misread.
         if sample.labels.get(statement.finding) == Some(&1) {
             facts.add(&statement);
@@ -73,22 +75,24 @@ impl Facts {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
-    use crate::data::{Intensities, Split};
+    use crate::data::{LabelSource, Split};
     use crate::synth::{PhantomOptions, report, truth};
 
     fn sample(labels: &[usize], regions: &[(&str, &str)]) -> Sample {
         Sample {
             name: "a".into(),
-            volume: "a".into(),
+            scan: PathBuf::from("a").into(),
             organs: None,
             finding_masks: None,
             labels: (0..18).map(|k| u8::from(labels.contains(&k))).collect(),
+            label_source: LabelSource::Table,
             regions: regions.iter().map(|(r, t)| (r.to_string(), t.to_string())).collect(),
             report: None,
             normal: false,
             split: Split::Train,
-            intensities: Intensities::default(),
         }
     }
 
@@ -102,6 +106,10 @@ mod tests {
         assert_eq!(facts.stated[at..at + 6], [1.0; 6]);
         let consolidation = 18 + 15 * 6;
         assert_eq!(facts.stated[consolidation..consolidation + 6], [0.0; 6], "negated");
+        // The same from a report that is not divided into regions.
+        let mut undivided = sample(&[9, 15], &[]);
+        undivided.report = Some(text.into());
+        assert_eq!(read(&undivided), facts);
         assert!(is_size(at + 5) && is_side(at + 1) && !is_side(at + 2) && !is_size(5));
     }
 

@@ -20,6 +20,7 @@ mod order;
 pub mod parallel;
 mod prepared;
 pub mod presets;
+mod scans;
 mod schedule;
 mod session;
 mod start;

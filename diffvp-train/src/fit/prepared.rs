@@ -101,7 +101,7 @@ impl Prepared {
     }
 
     fn prepare_one(&self, sample: &Sample, masks: Masks) -> Result<()> {
-        let wrong = |error: diffvp::Error| Error::data(&sample.volume, error.to_string());
+        let wrong = |error: diffvp::Error| Error::data(&sample.scan.path, error.to_string());
         let volume_file = self.volumes.join(format!("{}.f16", sample.name));
         let organs_file = self.organs.join(format!("{}.u8", sample.name));
         let findings_file = self.findings.join(format!("{}.u8", sample.name));
@@ -130,7 +130,7 @@ impl Prepared {
         if !organs_there {
             let path = sample.organs.as_ref().ok_or_else(|| {
                 Error::data(
-                    &sample.volume,
+                    &sample.scan.path,
                     "has no organ mask to train the encoder on: set encoder.weights and 0 epochs",
                 )
             })?;
@@ -140,7 +140,7 @@ impl Prepared {
         }
         if !findings_there {
             let folder = sample.finding_masks.as_ref().ok_or_else(|| {
-                Error::data(&sample.volume, "has no masks of findings: set classifier.mask_weight to 0")
+                Error::data(&sample.scan.path, "has no masks of findings: set classifier.mask_weight to 0")
             })?;
             let mut shares = Vec::with_capacity(cells.count() * FINDINGS.len());
             for finding in FINDINGS {

@@ -9,6 +9,7 @@ use diffvp_exporter::tokenizer::{BEGIN, END};
 use super::config::*;
 use super::schedule::{Decay, Schedule};
 use crate::adapter::LoraConfig;
+use crate::data::Normals;
 
 /// A config by its name on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -62,6 +63,7 @@ pub fn demo() -> FitConfig {
         name: "diffvp-demo".into(),
         seed: 1,
         validation_fraction: 0.08,
+        normals: Normals::Labels,
         encoder: EncoderStage {
             weights: None,
             precision: Precision::F32,
@@ -151,6 +153,7 @@ pub fn paper() -> FitConfig {
         name: "diffvp".into(),
         seed: 21,
         validation_fraction: 0.03,
+        normals: Normals::Text,
         encoder: EncoderStage {
             weights: Some("resnet_18_23dataset.pth".into()),
             precision: Precision::Bf16,

@@ -25,12 +25,13 @@ use super::encoder::EncoderStage;
 use super::identity::{file_identity, git_revision, stage_file};
 use super::parallel::Group;
 use super::prepared::{Masks, Prepared};
+use super::scans::{Scans, labelled_by_text};
 use super::schedule::Schedule;
 use super::start::Backbone;
 use super::thresholds::{self, Scores};
 use super::trainer::{self, Stage};
 use super::{describe, tensors};
-use crate::data::{DataSet, OpenOptions, Sample, Split};
+use crate::data::Sample;
 use crate::model::{CellHead, Classifier, Parameters, ResNet3d};
 use crate::synth::ORGAN_CLASSES;
 use crate::{Error, Result};
@@ -137,18 +138,10 @@ impl Session {
         } else {
             Device::Cpu
         };
-        let options = OpenOptions {
-            validation_fraction: request.config.validation_fraction,
-            skip_bad: request.skip_bad,
-            ..OpenOptions::default()
-        };
-        let data = DataSet::open(&request.data, &options)?;
+        let scans = Scans::open(&request.data, &request.config, request.skip_bad)?;
         if group.rank == 0 {
-            for problem in &data.skipped {
-                eprintln!("skipped: {}: {}", problem.path.display(), problem.detail);
-            }
+            scans.skipped.iter().for_each(|skipped| eprintln!("skipped: {skipped}"));
         }
-        let (train, validation) = (data.of(Split::Train), data.of(Split::Validation));
         let cache = request.cache.clone().unwrap_or_else(|| request.run.join("cache"));
         let mut session = Session {
             config: request.config,
@@ -156,9 +149,9 @@ impl Session {
             cache,
             device,
             resume: request.resume,
-            fingerprint: data.fingerprint,
-            train,
-            validation,
+            fingerprint: scans.fingerprint,
+            train: scans.train,
+            validation: scans.validation,
             group: Group::alone(),
         };
         if group.rank == 0 {
@@ -195,6 +188,9 @@ impl Session {
             "data_fingerprint": self.fingerprint,
             "training_scans": self.train.len(),
             "validation_scans": self.validation.len(),
+            "normal_training_scans": self.train.iter().filter(|s| s.normal).count(),
+            "normal_by": self.config.normals,
+            "labelled_by_text": labelled_by_text(&self.train) + labelled_by_text(&self.validation),
             "device": format!("{:?}", self.device),
             "threads": tch::get_num_threads(),
         });

@@ -89,11 +89,15 @@ impl Texts {
     /// The sequence of a scan whose classifier found `present`.
     ///
     /// In guided sections a heading is forced, the section follows, and the end token is asked for behind it; it is never an
-    /// input, as in decoding. A region without a sentence is an empty section.
+    /// input, as in decoding. A region without a sentence is an empty section. A free report is the regions with their
+    /// headings, or where the scan has none, the report as it is.
     ///
     /// # Errors
-    /// [`Error::Training`] where a text cannot be tokenised.
+    /// [`Error::Training`] where a text cannot be tokenised, and for a scan that has not what the form needs.
     pub(super) fn sequence(&self, sample: &Sample, present: &[bool]) -> Result<Sequence> {
+        if let Some(lack) = lack(sample, &self.generation.form) {
+            return Err(Error::training(format!("{}: {lack}", sample.name)));
+        }
         let mut rows = Vec::new();
         for segment in &self.prompt {
             match segment {
@@ -122,11 +126,7 @@ impl Texts {
                 }
             }
             ReportForm::Free => {
-                let parts = self
-                    .sections
-                    .iter()
-                    .filter_map(|s| Some(format!("{}: {}", s.heading, text_of(sample, &s.region)?)));
-                sequence.push(&self.encode(&parts.collect::<Vec<_>>().join(" "))?, self.end);
+                sequence.push(&self.encode(&free_text(sample, &self.sections))?, self.end);
             }
             other => return Err(Error::training(format!("no training for the report form {other:?}"))),
         }
@@ -180,6 +180,25 @@ fn text_of<'s>(sample: &'s Sample, region: &str) -> Option<&'s str> {
     sample.regions.iter().find(|(r, _)| r == region).map(|(_, text)| text.as_str()).filter(|text| !text.is_empty())
 }
 
+/// A whole report for the free form.
+fn free_text(sample: &Sample, sections: &[SectionSpec]) -> String {
+    let part = |s: &SectionSpec| Some(format!("{}: {}", s.heading, text_of(sample, &s.region)?));
+    let parts: Vec<String> = sections.iter().filter_map(part).collect();
+    if parts.is_empty() { sample.report.clone().unwrap_or_default() } else { parts.join(" ") }
+}
+
+/// What a scan lacks to be trained on in a form of report: a sequence of nothing but empty sections would teach to write
+/// nothing.
+pub(super) fn lack(sample: &Sample, form: &ReportForm) -> Option<&'static str> {
+    match form {
+        ReportForm::GuidedSections { .. } if sample.regions.is_empty() => Some(
+            "its report is not divided into regions, which guided sections need: set generation.form to { kind = \"free\" }",
+        ),
+        _ if sample.regions.is_empty() && sample.report.is_none() => Some("it has no report"),
+        _ => None,
+    }
+}
+
 /// All that a tokenizer for these reports should know well: headings with sentences, and the fixed texts of the prompt.
 pub(super) fn training_texts(
     samples: &[Sample],
@@ -189,6 +208,10 @@ pub(super) fn training_texts(
 ) -> Vec<String> {
     let mut texts = Vec::new();
     for sample in samples {
+        if sample.regions.is_empty() {
+            texts.extend(sample.report.clone());
+            continue;
+        }
         for section in sections {
             let text = text_of(sample, &section.region).map(|t| format!(" {t}")).unwrap_or_default();
             texts.push(format!(" {}:{text}", section.heading));
@@ -200,4 +223,117 @@ pub(super) fn training_texts(
         texts.extend(std::iter::repeat_n(text, often));
     }
     texts
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use diffvp_exporter::package::lineage;
+    use diffvp_exporter::tokenizer::{self, BEGIN, END};
+
+    use super::*;
+    use crate::data::{LabelSource, Split};
+
+    const REPORT: &str = "The lungs are clear. Heart size is normal.";
+
+    fn sample(regions: &[(&str, &str)], report: Option<&str>) -> Sample {
+        Sample {
+            name: "scan".into(),
+            scan: PathBuf::from("scan.nii.gz").into(),
+            organs: None,
+            labels: vec![0; 18],
+            label_source: LabelSource::Table,
+            regions: regions.iter().map(|(r, t)| (r.to_string(), t.to_string())).collect(),
+            report: report.map(String::from),
+            normal: true,
+            split: Split::Train,
+        }
+    }
+
+    fn texts(form: ReportForm) -> Texts {
+        let tokenizer = tokenizer::demo(400).unwrap();
+        Texts::new(TextParts {
+            tokenizer_json: tokenizer.json,
+            end_token: END.into(),
+            prompt: lineage::prompt(BEGIN),
+            findings_text: lineage::findings_text(),
+            findings: lineage::FINDINGS.map(String::from).to_vec(),
+            sections: lineage::sections(),
+            generation: Generation { form, max_new_tokens: 200 },
+            rows: [2, 3],
+        })
+        .unwrap()
+    }
+
+    fn guided() -> ReportForm {
+        lineage::guided_sections(40).form
+    }
+
+    /// What the targets say, in pieces between the ends.
+    fn written(texts: &Texts, sequence: &Sequence) -> Vec<String> {
+        let pieces = sequence.targets.split_inclusive(|(_, token)| *token == texts.end);
+        let decode = |piece: &[(usize, u32)]| {
+            let (end, words) = piece.split_last().unwrap();
+            assert_eq!(end.1, texts.end, "every piece ends");
+            let ids: Vec<u32> = words.iter().map(|(_, token)| *token).collect();
+            texts.tokenizer.decode(&ids, false).unwrap().trim().to_owned()
+        };
+        pieces.map(decode).collect()
+    }
+
+    /// Each target stands at the row before it: that row's output is the next token.
+    fn follows(sequence: &Sequence, end: u32) {
+        for &(at, token) in &sequence.targets {
+            let next = sequence.rows.get(at + 1);
+            assert!(token == end || next == Some(&Row::Token(token)), "{at}: {next:?}, not {token}");
+        }
+    }
+
+    #[test]
+    fn a_free_report_is_the_regions_or_else_the_report_as_it_is() {
+        let texts = texts(ReportForm::Free);
+        let whole = texts.sequence(&sample(&[], Some(REPORT)), &[false; 18]).unwrap();
+        assert_eq!(written(&texts, &whole), [REPORT]);
+        follows(&whole, texts.end);
+        let regions = [("lung", "The lungs are clear."), ("heart", "Heart size is normal.")];
+        let divided = texts.sequence(&sample(&regions, Some("Not this.")), &[false; 18]).unwrap();
+        let heading = |region: &str| texts.sections.iter().find(|s| s.region == region).unwrap().heading.clone();
+        let (heart, lung) = (heading("heart"), heading("lung"));
+        let expected = format!("{heart}: Heart size is normal. {lung}: The lungs are clear.");
+        assert_eq!(written(&texts, &divided), [expected]);
+    }
+
+    #[test]
+    fn guided_sections_follow_their_headings_and_are_empty_without_a_sentence() {
+        let texts = texts(guided());
+        let sequence = texts.sequence(&sample(&[("lung", "The lungs are clear.")], None), &[false; 18]).unwrap();
+        let lung = texts.sections.iter().position(|s| s.region == "lung").unwrap();
+        let mut expected = vec![String::new(); texts.sections.len()];
+        expected[lung] = "The lungs are clear.".into();
+        assert_eq!(written(&texts, &sequence), expected);
+        follows(&sequence, texts.end);
+        assert!(!sequence.rows.contains(&Row::Token(texts.end)), "the end is asked for and never read");
+        assert_eq!(sequence.longest_section(texts.end), texts.encode(" The lungs are clear.").unwrap().len());
+    }
+
+    #[test]
+    fn a_report_that_the_form_cannot_hold_is_refused_and_not_trained_as_empty_sections() {
+        let undivided = sample(&[], Some(REPORT));
+        let error = texts(guided()).sequence(&undivided, &[false; 18]).unwrap_err().to_string();
+        assert!(error.contains("scan: ") && error.contains("kind = \"free\""), "{error}");
+        assert!(lack(&undivided, &ReportForm::Free).is_none());
+        for form in [guided(), ReportForm::Free] {
+            assert!(texts(form).sequence(&sample(&[], None), &[false; 18]).is_err());
+        }
+    }
+
+    #[test]
+    fn the_tokenizer_learns_from_reports_without_regions_too() {
+        let samples = [sample(&[], Some(REPORT)), sample(&[("lung", "Clear.")], Some("Not this."))];
+        let texts = training_texts(&samples, &lineage::sections(), &[], &[]);
+        assert_eq!(texts.iter().filter(|text| *text == REPORT).count(), 1);
+        assert_eq!(texts.iter().filter(|text| text.ends_with(": Clear.")).count(), 1);
+        assert!(!texts.iter().any(|text| text.contains("Not this")));
+    }
 }

@@ -8,7 +8,7 @@ use super::*;
 fn every_rule_labels_its_own_examples() {
     let labeller = RuleLabeller::get();
     let mut wrong = Vec::new();
-    for (finding, rule) in labeller.rules.iter().enumerate() {
+    for (finding, rule) in labeller.set.rules.iter().enumerate() {
         let (present, absent) = &rule.examples;
         assert!(present.len() >= 3 && absent.len() >= 3, "{}: three examples of each kind at least", rule.finding);
         for (text, expected) in present.iter().map(|t| (t, true)).chain(absent.iter().map(|t| (t, false))) {
