@@ -139,7 +139,7 @@ struct Rounded<'g>(&'g Golden, BlockScheme);
 
 impl Weights for Rounded<'_> {
     fn tensor(&self, name: &str, shape: &[usize]) -> diffvp_exporter::Result<Vec<f32>> {
-        let values = self.0.tensor(name, shape)?;
+        let values = Weights::tensor(self.0, name, shape)?;
         match *shape {
             [n, k] => Ok(dequantize(&quantize(&values, n, k, self.1))),
             _ => Ok(values),

@@ -14,6 +14,8 @@ use tch::Kind;
 use super::facts::FACTS;
 use super::generator::{Example, GeneratorStage, Parts, Settings};
 use super::identity::stage_file;
+use super::prepared::Prepared;
+use super::resampler_start::ResamplerStart;
 use super::scans::labelled_by_text;
 use super::session::{Findings, Session, WEIGHTS};
 use super::text::{TextParts, Texts, training_texts};
@@ -69,7 +71,7 @@ impl Session {
             rows: [self.config.model.difference.prefix_tokens, self.config.model.resampler.tokens],
         })?;
         let examples = self.examples(&texts, &findings)?;
-        let (parameters, parts) = self.generator_parts()?;
+        let (parameters, parts) = self.generator_parts(&prepared)?;
         let stage = self.config.generator.clone();
         let settings = Settings {
             references: stage.references,
@@ -97,13 +99,13 @@ impl Session {
     fn warm_up(&mut self, encoder_hash: &str) -> Result<()> {
         let (model, stage) = (self.config.model.clone(), self.config.warm_up.clone());
         let mut p = Parameters::new(self.device);
-        let random = RandomWeights::new(&model, self.config.seed);
-        p.add(&self.specs(|name| name.starts_with("resampler.")), &random, Kind::Float)?;
+        let prepared = self.prepared().with_encoder(encoder_hash);
+        let start = ResamplerStart::new(&model, self.config.seed, prepared.feature_statistics(&self.train)?);
+        p.add(&self.specs(|name| name.starts_with("resampler.")), &start, Kind::Float)?;
         let specs = TokensHead::specs(&model, stage.hidden, FACTS);
         p.add(&specs, &RandomWeights::from_specs(specs.clone(), self.config.seed), Kind::Float)?;
         p.train_only(|_| true);
         let parts = (Resampler::new(&p, &model)?, TokensHead::new(&p)?);
-        let prepared = self.prepared().with_encoder(encoder_hash);
         let mut trained = WarmUpStage::new(p, parts, prepared, self.scans());
         let depends = json!([model.input, model.encoder, model.resampler, stage.hidden, encoder_hash]);
         self.train(&mut trained, &stage.schedule, &depends, |name| name.starts_with("resampler."))
@@ -231,11 +233,12 @@ impl Session {
         Ok([all.pop().unwrap_or_default(), validation])
     }
 
-    fn generator_parts(&self) -> Result<(Parameters, Parts)> {
+    fn generator_parts(&self, prepared: &Prepared) -> Result<(Parameters, Parts)> {
         let (model, stage) = (&self.config.model, &self.config.generator);
         let random = RandomWeights::new(model, self.config.seed);
         let mut p = Parameters::new(self.device);
-        p.add(&self.specs(of_prompt), &random, Kind::Float)?;
+        let features = prepared.feature_statistics(&self.train)?;
+        p.add(&self.specs(of_prompt), &ResamplerStart::new(model, self.config.seed, features), Kind::Float)?;
         let warm = self.run.join("warm_up").join(WEIGHTS);
         if self.config.warm_up.schedule.epochs > 0.0 {
             stage_file(&warm, "fit generator")?;

@@ -20,6 +20,7 @@ mod order;
 pub mod parallel;
 mod prepared;
 pub mod presets;
+mod resampler_start;
 mod scans;
 mod schedule;
 mod session;

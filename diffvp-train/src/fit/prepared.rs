@@ -14,6 +14,7 @@ use std::io::Write;
 use tch::Tensor;
 
 use super::cells::CellGrid;
+use super::resampler_start::FeatureStatistics;
 use crate::data::Sample;
 use crate::labels::FINDINGS;
 use crate::synth::ORGAN_CLASSES;
@@ -196,6 +197,28 @@ impl Prepared {
         let shape = [self.grid.iter().product::<usize>() as i64, self.channels_out as i64];
         let paths = samples.iter().map(|s| self.features.join(format!("{}.f16", s.name)));
         stack(paths, &shape, tch::Kind::Half)
+    }
+
+    /// What the features of scans have in common; up to 512 scans tell.
+    ///
+    /// # Errors
+    /// As [`Prepared::volumes`].
+    pub(super) fn feature_statistics(&self, samples: &[Sample]) -> Result<FeatureStatistics> {
+        const MOST: usize = 512;
+        let some: Vec<&Sample> = samples.iter().take(MOST).collect();
+        let (mut sum, mut square) = (Tensor::from(0f32), Tensor::from(0f32));
+        let over = |t: &Tensor| t.sum_dim_intlist([0i64].as_slice(), false, tch::Kind::Double);
+        for batch in some.chunks(32) {
+            let features = self.features(batch)?;
+            (sum, square) = (sum + over(&features), square + over(&features.square()));
+        }
+        let count = some.len().max(1) as f64;
+        let mean: Tensor = sum / count;
+        let variance: Tensor = (square / count - mean.square()).clamp_min(0.0);
+        Ok(FeatureStatistics {
+            deviation: variance.mean(tch::Kind::Double).sqrt().double_value(&[]) as f32,
+            mean: Vec::try_from(mean.to_kind(tch::Kind::Float).flatten(0, -1))?,
+        })
     }
 
     /// Makes the features that are not there yet with `encode`: volumes `[b, …]` → features `[b, v, c]`.

@@ -242,6 +242,7 @@ mod tests {
             name: "scan".into(),
             scan: PathBuf::from("scan.nii.gz").into(),
             organs: None,
+            finding_masks: None,
             labels: vec![0; 18],
             label_source: LabelSource::Table,
             regions: regions.iter().map(|(r, t)| (r.to_string(), t.to_string())).collect(),
