@@ -177,8 +177,8 @@ unsafe fn tell(
 /// Reports a scan, and returns when the report is there.
 ///
 /// `options` (null for defaults) gives seed, sampling, reference and the limit of tokens. `cancel` may be null.
-/// `*report` belongs to the caller: diffvp_report_free. Errors are 53, 70, 71 and 73 of the status table, and
-/// DIFFVP_STATUS_REENTRANT (see diffvp_text_callback).
+/// `*report` belongs to the caller: diffvp_report_free. Errors are 21, 53, 70, 71 and 73 of the status table,
+/// and DIFFVP_STATUS_REENTRANT (see diffvp_text_callback).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn diffvp_reporter_report(
     reporter: *const diffvp_reporter,

@@ -297,6 +297,34 @@ static void reports_in_callbacks(const char *path, const char *package)
     CHECK(diffvp_scan_free(scan) == DIFFVP_STATUS_OK && diffvp_options_free(options) == DIFFVP_STATUS_OK);
 }
 
+/* A block of water is no chest. */
+static void another_part_of_the_body(const char *package)
+{
+    enum { SIDE = 40, COUNT = SIDE * SIDE * SIDE };
+    const size_t dims[3] = {SIDE, SIDE, SIDE};
+    const double spacing[3] = {8, 8, 8};
+    int16_t *water = calloc(COUNT, sizeof *water);
+    diffvp_options *options = NULL;
+    diffvp_reporter *reporter = NULL;
+    diffvp_scan *scan = NULL;
+    diffvp_report *report = NULL;
+    CHECK(water);
+    OK(diffvp_options_new(&options, &error));
+    OK(diffvp_options_set_max_new_tokens(options, 4, &error));
+    OK(diffvp_scan_from_hu_i16(water, COUNT, dims, spacing, NULL, NULL, NULL, &scan, &error));
+    free(water);
+    OK(diffvp_reporter_open(package, options, &reporter, &error));
+    FAILS(diffvp_reporter_report(reporter, scan, options, NULL, &report, &error), DIFFVP_STATUS_OUT_OF_SCOPE);
+    OK(diffvp_options_set_any_body_part(options, 1, &error));
+    FAILS(diffvp_options_set_any_body_part(options, 2, &error), DIFFVP_STATUS_INVALID_ARGUMENT);
+    OK(diffvp_reporter_report(reporter, scan, options, NULL, &report, &error));
+    OK(diffvp_options_set_any_body_part(options, 0, &error));
+    CHECK(diffvp_report_free(report) == DIFFVP_STATUS_OK);
+    FAILS(diffvp_reporter_report(reporter, scan, options, NULL, &report, &error), DIFFVP_STATUS_OUT_OF_SCOPE);
+    CHECK(diffvp_reporter_free(reporter) == DIFFVP_STATUS_OK && diffvp_scan_free(scan) == DIFFVP_STATUS_OK);
+    CHECK(diffvp_options_free(options) == DIFFVP_STATUS_OK);
+}
+
 /* Many threads fight for the same handles; all that may happen is a status. */
 static void *fight(void *argument)
 {
@@ -339,6 +367,7 @@ int main(int argc, char **argv)
     threads();
     reports(argv[1], argv[2]);
     reports_in_callbacks(argv[1], argv[2]);
+    another_part_of_the_body(argv[2]);
     puts("interface: all well");
     return 0;
 }
