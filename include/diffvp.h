@@ -379,8 +379,10 @@ typedef struct diffvp_string diffvp_string;
  the callback returns. The pieces joined are the text of the report. Returns 0 to go on; anything else stops the
  report, which ends with DIFFVP_STATUS_CANCELLED.
 
- It is called on the thread that asked for the report, and may call any function of this library. It must not
- throw or jump out.
+ It is called on the thread that asked for the report, and may call any function of this library, with one
+ exception: where the reporter has a limit of concurrent reports (diffvp_options_set_concurrency), asking the same
+ reporter for another report would wait for this one, and is DIFFVP_STATUS_REENTRANT. Waiting here for another
+ thread that does so waits forever. It must not throw or jump out.
  */
 typedef int32_t (*diffvp_text_callback)(const char *text, size_t length, void *user_data);
 
@@ -581,6 +583,14 @@ int32_t diffvp_options_set_reference_id(struct diffvp_options *options,
 int32_t diffvp_options_set_max_new_tokens(struct diffvp_options *options,
                                           size_t tokens,
                                           struct diffvp_error **error);
+
+/*
+ Whether a scan that shows another part of the body than the model is for is reported all the same: 1, or 0, the
+ default, for DIFFVP_STATUS_OUT_OF_SCOPE. Read by the report functions.
+ */
+int32_t diffvp_options_set_any_body_part(struct diffvp_options *options,
+                                         int32_t any,
+                                         struct diffvp_error **error);
 
 /*
  Most voxels that a scan may have, 2^30 by default; more is DIFFVP_STATUS_LIMIT_EXCEEDED before memory is
@@ -818,7 +828,8 @@ int32_t diffvp_reporter_device(const struct diffvp_reporter *reporter,
  Reports a scan, and returns when the report is there.
 
  `options` (null for defaults) gives seed, sampling, reference and the limit of tokens. `cancel` may be null.
- `*report` belongs to the caller: diffvp_report_free. Errors are 53, 70, 71 and 73 of the status table.
+ `*report` belongs to the caller: diffvp_report_free. Errors are 21, 53, 70, 71 and 73 of the status table,
+ and DIFFVP_STATUS_REENTRANT (see diffvp_text_callback).
  */
 int32_t diffvp_reporter_report(const struct diffvp_reporter *reporter,
                                const struct diffvp_scan *scan,
@@ -1140,6 +1151,14 @@ int32_t diffvp_options_set_max_new_tokens(struct diffvp_options *options,
                                           struct diffvp_error **error);
 
 /*
+ Whether a scan that shows another part of the body than the model is for is reported all the same: 1, or 0, the
+ default, for DIFFVP_STATUS_OUT_OF_SCOPE. Read by the report functions.
+ */
+int32_t diffvp_options_set_any_body_part(struct diffvp_options *options,
+                                         int32_t any,
+                                         struct diffvp_error **error);
+
+/*
  Most voxels that a scan may have, 2^30 by default; more is DIFFVP_STATUS_LIMIT_EXCEEDED before memory is
  taken. Read by the functions that make scans.
  */
@@ -1378,7 +1397,8 @@ int32_t diffvp_reporter_device(const struct diffvp_reporter *reporter,
  Reports a scan, and returns when the report is there.
 
  `options` (null for defaults) gives seed, sampling, reference and the limit of tokens. `cancel` may be null.
- `*report` belongs to the caller: diffvp_report_free. Errors are 53, 70, 71 and 73 of the status table.
+ `*report` belongs to the caller: diffvp_report_free. Errors are 21, 53, 70, 71 and 73 of the status table,
+ and DIFFVP_STATUS_REENTRANT (see diffvp_text_callback).
  */
 int32_t diffvp_reporter_report(const struct diffvp_reporter *reporter,
                                const struct diffvp_scan *scan,

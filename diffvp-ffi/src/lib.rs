@@ -18,6 +18,7 @@ mod cancel;
 mod error;
 mod hidden;
 mod input;
+mod inside;
 mod log;
 mod options;
 mod output;

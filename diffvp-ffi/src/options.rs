@@ -259,6 +259,26 @@ pub unsafe extern "C" fn diffvp_options_set_max_new_tokens(
     unsafe { set(options, error, change) }
 }
 
+/// Whether a scan that shows another part of the body than the model is for is reported all the same: 1, or 0, the
+/// default, for DIFFVP_STATUS_OUT_OF_SCOPE. Read by the report functions.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn diffvp_options_set_any_body_part(
+    options: *mut diffvp_options,
+    any: i32,
+    error: *mut *mut diffvp_error,
+) -> i32 {
+    let change = |settings: &mut Settings| {
+        settings.report.any_body_part = match any {
+            0 => false,
+            1 => true,
+            _ => return Err(Failure::new(DIFFVP_STATUS_INVALID_ARGUMENT, format!("any is {any}, neither 0 nor 1"))),
+        };
+        Ok(())
+    };
+    // SAFETY: the contract of the header.
+    unsafe { set(options, error, change) }
+}
+
 /// Most voxels that a scan may have, 2^30 by default; more is DIFFVP_STATUS_LIMIT_EXCEEDED before memory is
 /// taken. Read by the functions that make scans.
 #[unsafe(no_mangle)]

@@ -8,6 +8,7 @@ use crate::boundary::call;
 use crate::cancel::{CancelObject, diffvp_cancel};
 use crate::error::{diffvp_error, free};
 use crate::input;
+use crate::inside::Inside;
 use crate::options::{diffvp_options, snapshot};
 use crate::output::Out;
 use crate::report::{ReportObject, diffvp_report};
@@ -36,7 +37,11 @@ pub struct diffvp_reporter {
     _opaque: (),
 }
 
-pub(crate) struct ReporterObject(Reporter);
+pub(crate) struct ReporterObject {
+    reporter: Reporter,
+    /// Reports at a time; 0 for no limit.
+    limit: usize,
+}
 
 impl Object for ReporterObject {
     type Handle = diffvp_reporter;
@@ -47,8 +52,10 @@ impl Object for ReporterObject {
 /// the callback returns. The pieces joined are the text of the report. Returns 0 to go on; anything else stops the
 /// report, which ends with DIFFVP_STATUS_CANCELLED.
 ///
-/// It is called on the thread that asked for the report, and may call any function of this library. It must not
-/// throw or jump out.
+/// It is called on the thread that asked for the report, and may call any function of this library, with one
+/// exception: where the reporter has a limit of concurrent reports (diffvp_options_set_concurrency), asking the same
+/// reporter for another report would wait for this one, and is DIFFVP_STATUS_REENTRANT. Waiting here for another
+/// thread that does so waits forever. It must not throw or jump out.
 pub type diffvp_text_callback =
     Option<unsafe extern "C" fn(text: *const c_char, length: usize, user_data: *mut c_void) -> i32>;
 
@@ -72,8 +79,9 @@ pub unsafe extern "C" fn diffvp_reporter_open(
         // SAFETY: the contract of the header.
         let (package, place) = unsafe { (input::path(package, "package")?, Out::required(reporter, "reporter")?) };
         let settings = snapshot(options)?;
-        let builder = Reporter::builder(package).device(settings.device).threads(settings.threads);
-        place.write(table::insert(ReporterObject(builder.concurrency(settings.concurrency).build()?))?);
+        let (builder, limit) = (Reporter::builder(package), settings.concurrency);
+        let reporter = builder.device(settings.device).threads(settings.threads).concurrency(limit).build()?;
+        place.write(table::insert(ReporterObject { reporter, limit })?);
         Ok(())
     };
     // SAFETY: the contract of the header.
@@ -91,7 +99,7 @@ pub unsafe extern "C" fn diffvp_reporter_swap(
     let body = || {
         // SAFETY: the contract of the header.
         let package = unsafe { input::path(package, "package") }?;
-        Ok(table::get::<ReporterObject>(reporter)?.0.swap(package)?)
+        Ok(table::get::<ReporterObject>(reporter)?.reporter.swap(package)?)
     };
     // SAFETY: the contract of the header.
     unsafe { call(error, body) }
@@ -160,7 +168,7 @@ unsafe fn tell(
     let body = || {
         // SAFETY: the caller of this function promises the contract of the header.
         let place = unsafe { Out::required(place, name) }?;
-        string::give(place, &what(&table::get::<ReporterObject>(reporter)?.0))
+        string::give(place, &what(&table::get::<ReporterObject>(reporter)?.reporter))
     };
     // SAFETY: as above.
     unsafe { call(error, body) }
@@ -169,7 +177,8 @@ unsafe fn tell(
 /// Reports a scan, and returns when the report is there.
 ///
 /// `options` (null for defaults) gives seed, sampling, reference and the limit of tokens. `cancel` may be null.
-/// `*report` belongs to the caller: diffvp_report_free. Errors are 53, 70, 71 and 73 of the status table.
+/// `*report` belongs to the caller: diffvp_report_free. Errors are 21, 53, 70, 71 and 73 of the status table,
+/// and DIFFVP_STATUS_REENTRANT (see diffvp_text_callback).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn diffvp_reporter_report(
     reporter: *const diffvp_reporter,
@@ -237,7 +246,8 @@ impl Request {
         let scan = table::get::<ScanObject>(self.scan)?;
         let settings = snapshot(self.options)?;
         let cancel = table::get_optional::<CancelObject>(self.cancel)?.map(|cancel| cancel.0.clone());
-        let report = reporter.0.report_with(&scan.scan, &settings.report(cancel), listen)?;
+        let _inside = Inside::enter(&reporter, reporter.limit)?;
+        let report = reporter.reporter.report_with(&scan.scan, &settings.report(cancel), listen)?;
         place.write(table::insert(ReportObject::new(report))?);
         Ok(())
     }

@@ -1,8 +1,13 @@
-/* Opens, reports and closes again and again: cycles SCAN PACKAGE COUNT. Prints the resident memory in KiB after the
- * 20th and the last cycle. With a fourth argument one reporter makes all reports. */
+/* Opens, reports and closes again and again: cycles SCAN PACKAGE COUNT. Prints, after the 20th and the last cycle, the
+ * resident memory and the memory that is allocated (0 where that cannot be asked), in KiB. With a fourth argument one
+ * reporter makes all reports. */
 #include <diffvp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#if defined(__GLIBC__) && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 33)
+#include <malloc.h>
+#define HAS_MALLINFO2
+#endif
 
 #define OK(call)                                                                         \
     do {                                                                                 \
@@ -26,6 +31,16 @@ static long resident_kib(void)
         fclose(file);
     }
     return resident * 4;
+}
+
+static long allocated_kib(void)
+{
+#ifdef HAS_MALLINFO2
+    const struct mallinfo2 info = mallinfo2();
+    return (long)((info.uordblks + info.hblkhd) / 1024);
+#else
+    return 0;
+#endif
 }
 
 int main(int argc, char **argv)
@@ -71,7 +86,7 @@ int main(int argc, char **argv)
         if (!shared)
             OK(diffvp_reporter_free(reporter));
         if (i == 20 || i == count)
-            printf("%ld\n", resident_kib());
+            printf("%ld %ld\n", resident_kib(), allocated_kib());
     }
     diffvp_reporter_free(shared);
     OK(diffvp_options_free(options));

@@ -245,6 +245,86 @@ static void reports(const char *path, const char *package)
     CHECK(diffvp_scan_free(scan) == DIFFVP_STATUS_OK && diffvp_options_free(options) == DIFFVP_STATUS_OK);
 }
 
+struct nested {
+    diffvp_reporter *reporter;
+    const diffvp_scan *scan;
+    int32_t expected;
+    int calls;
+};
+
+/* Asks the reporter that is making a report for another one. */
+static int32_t ask_again(int32_t stage, float done, void *user_data)
+{
+    struct nested *nested = user_data;
+    diffvp_report *inner = NULL;
+    (void)done;
+    if (stage != DIFFVP_STAGE_CONTRAST)
+        return 0;
+    nested->calls++;
+    if (nested->expected == DIFFVP_STATUS_OK) {
+        OK(diffvp_reporter_report(nested->reporter, nested->scan, NULL, NULL, &inner, &error));
+        CHECK(diffvp_report_free(inner) == DIFFVP_STATUS_OK);
+    } else {
+        FAILS(diffvp_reporter_report(nested->reporter, nested->scan, NULL, NULL, &inner, &error), nested->expected);
+        CHECK(inner == NULL);
+    }
+    return 0;
+}
+
+static void reports_in_callbacks(const char *path, const char *package)
+{
+    diffvp_options *options = NULL;
+    diffvp_scan *scan = NULL;
+    OK(diffvp_options_new(&options, &error));
+    OK(diffvp_options_set_threads(options, 1, &error));
+    OK(diffvp_options_set_max_new_tokens(options, 4, &error));
+    OK(diffvp_scan_open(path, NULL, &scan, &error));
+    for (uint32_t limit = 0; limit < 3; limit++) {
+        diffvp_reporter *reporter = NULL, *other = NULL;
+        diffvp_report *report = NULL;
+        OK(diffvp_options_set_concurrency(options, limit, &error));
+        OK(diffvp_reporter_open(package, options, &reporter, &error));
+        OK(diffvp_reporter_open(package, options, &other, &error));
+        for (int same = 0; same < 2; same++) {
+            int32_t expected = limit && same ? DIFFVP_STATUS_REENTRANT : DIFFVP_STATUS_OK;
+            struct nested nested = {same ? reporter : other, scan, expected, 0};
+            OK(diffvp_reporter_report_streaming(reporter, scan, options, NULL, NULL, ask_again, &nested, &report, &error));
+            CHECK(nested.calls == 1);
+            CHECK(diffvp_report_free(report) == DIFFVP_STATUS_OK);
+        }
+        CHECK(diffvp_reporter_free(other) == DIFFVP_STATUS_OK && diffvp_reporter_free(reporter) == DIFFVP_STATUS_OK);
+    }
+    CHECK(diffvp_scan_free(scan) == DIFFVP_STATUS_OK && diffvp_options_free(options) == DIFFVP_STATUS_OK);
+}
+
+/* A block of water is no chest. */
+static void another_part_of_the_body(const char *package)
+{
+    enum { SIDE = 40, COUNT = SIDE * SIDE * SIDE };
+    const size_t dims[3] = {SIDE, SIDE, SIDE};
+    const double spacing[3] = {8, 8, 8};
+    int16_t *water = calloc(COUNT, sizeof *water);
+    diffvp_options *options = NULL;
+    diffvp_reporter *reporter = NULL;
+    diffvp_scan *scan = NULL;
+    diffvp_report *report = NULL;
+    CHECK(water);
+    OK(diffvp_options_new(&options, &error));
+    OK(diffvp_options_set_max_new_tokens(options, 4, &error));
+    OK(diffvp_scan_from_hu_i16(water, COUNT, dims, spacing, NULL, NULL, NULL, &scan, &error));
+    free(water);
+    OK(diffvp_reporter_open(package, options, &reporter, &error));
+    FAILS(diffvp_reporter_report(reporter, scan, options, NULL, &report, &error), DIFFVP_STATUS_OUT_OF_SCOPE);
+    OK(diffvp_options_set_any_body_part(options, 1, &error));
+    FAILS(diffvp_options_set_any_body_part(options, 2, &error), DIFFVP_STATUS_INVALID_ARGUMENT);
+    OK(diffvp_reporter_report(reporter, scan, options, NULL, &report, &error));
+    OK(diffvp_options_set_any_body_part(options, 0, &error));
+    CHECK(diffvp_report_free(report) == DIFFVP_STATUS_OK);
+    FAILS(diffvp_reporter_report(reporter, scan, options, NULL, &report, &error), DIFFVP_STATUS_OUT_OF_SCOPE);
+    CHECK(diffvp_reporter_free(reporter) == DIFFVP_STATUS_OK && diffvp_scan_free(scan) == DIFFVP_STATUS_OK);
+    CHECK(diffvp_options_free(options) == DIFFVP_STATUS_OK);
+}
+
 /* Many threads fight for the same handles; all that may happen is a status. */
 static void *fight(void *argument)
 {
@@ -286,6 +366,8 @@ int main(int argc, char **argv)
     voxels_from_memory();
     threads();
     reports(argv[1], argv[2]);
+    reports_in_callbacks(argv[1], argv[2]);
+    another_part_of_the_body(argv[2]);
     puts("interface: all well");
     return 0;
 }

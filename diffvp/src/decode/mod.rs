@@ -14,4 +14,4 @@ pub use generate::StopReason;
 pub(crate) use generate::{Generated, Generator, Request, TextEvent};
 pub(crate) use sampling::Sampler;
 pub use sampling::Sampling;
-pub(crate) use text::TextCodec;
+pub(crate) use text::{TextCodec, encode};

@@ -1,5 +1,6 @@
 //! Text ↔ token ids.
 
+use std::panic::resume_unwind;
 use std::path::Path;
 
 use tokenizers::Tokenizer;
@@ -24,11 +25,7 @@ impl TextCodec {
 
     /// Ids of a text, without special tokens.
     pub(crate) fn encode(&self, text: &str) -> Result<Vec<u32>> {
-        let encoding = self
-            .tokenizer
-            .encode(text, false)
-            .map_err(|error| Error::Internal { detail: format!("tokenizer: {error}") })?;
-        Ok(encoding.get_ids().to_vec())
+        encode(&self.tokenizer, text).map_err(|detail| Error::Internal { detail: format!("tokenizer: {detail}") })
     }
 
     /// Id of a token by its text.
@@ -40,6 +37,19 @@ impl TextCodec {
     pub(crate) fn stream(&self) -> TextStream<'_> {
         TextStream { codec: self, ids: Vec::new(), shown: String::new() }
     }
+}
+
+/// Ids of a text, without special tokens, or why there are none.
+///
+/// On a thread of its own, because a BPE model of `tokenizers` leaves a cache in each thread that encodes, which is
+/// not freed with the tokenizer: the threads of a host would grow with every package that is opened.
+pub(crate) fn encode(tokenizer: &Tokenizer, text: &str) -> std::result::Result<Vec<u32>, String> {
+    let work = || tokenizer.encode_fast(text, false).map(|encoding| encoding.get_ids().to_vec());
+    let encoded = std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("diffvp-encode".into()).spawn_scoped(scope, work);
+        thread.map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    });
+    encoded.map_err(|error| format!("no thread: {error}"))?.map_err(|error| error.to_string())
 }
 
 /// Decodes a growing list of ids. What was shown is never taken back: a character whose bytes are spread

@@ -40,8 +40,8 @@ pub(super) fn check(folder: &Path, manifest: &Manifest) -> Result<()> {
                 }
             },
             PromptSegment::Text { text } => {
-                let encoding = tokenizer.encode_fast(text.as_str(), false);
-                encoding.map_err(|e| content(format!("it cannot encode the prompt's text: {e}")))?.len()
+                let ids = crate::decode::encode(&tokenizer, text);
+                ids.map_err(|e| content(format!("it cannot encode the prompt's text: {e}")))?.len()
             }
             PromptSegment::Difference => manifest.vision.prefix_tokens,
             PromptSegment::Visual => manifest.vision.tokens,
