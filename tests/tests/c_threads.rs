@@ -1,6 +1,6 @@
 //! Eight threads share one reporter through the C interface.
 //!
-//! Under ThreadSanitizer, which needs a compiler that takes `-Z` (`docs/c-interface.md` has what was found):
+//! Under ThreadSanitizer, which needs a compiler that takes `-Z`:
 //!
 //! ```text
 //! cargo xtask sanitize-threads
