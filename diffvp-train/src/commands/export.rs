@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use diffvp::runtime::SessionOptions;
-use diffvp_exporter::graphs::DecoderOptions;
+use diffvp_exporter::graphs::{DecoderOptions, EmbeddingStorage};
 use diffvp_exporter::package::ExportOptions;
 #[cfg(feature = "torch")]
 use diffvp_train::Error;
@@ -25,6 +25,9 @@ pub(crate) struct Arguments {
     /// Storage of the decoder's matrices.
     #[arg(long, value_enum, default_value = "int4-128")]
     quantize: Quantize,
+    /// Storage of the decoder's table of token embeddings.
+    #[arg(long, value_enum, default_value = "f32")]
+    embedding: EmbeddingWidth,
     /// Scans of the reference bank on which each graph is compared with the training model; 0 for none.
     #[cfg(feature = "torch")]
     #[arg(long, value_name = "N", default_value_t = 4)]
@@ -32,6 +35,15 @@ pub(crate) struct Arguments {
     /// Threads; 0 for all cores.
     #[arg(long, value_name = "N", default_value_t = 0)]
     threads: usize,
+}
+
+/// Storage of the table of token embeddings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum EmbeddingWidth {
+    /// 32-bit floating point.
+    F32,
+    /// 16-bit floating point: half the size.
+    F16,
 }
 
 /// Storage of the decoder's matrices.
@@ -56,9 +68,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Quantize::Int4Block128 => DecoderOptions::int4(128),
         Quantize::Int8 => DecoderOptions::int8(),
     };
+    let embedding = match arguments.embedding {
+        EmbeddingWidth::F32 => EmbeddingStorage::F32,
+        EmbeddingWidth::F16 => EmbeddingStorage::F16,
+    };
     let request = ExportRequest {
         references: arguments.references.clone(),
-        options: ExportOptions { decoder, ..ExportOptions::default() },
+        options: ExportOptions { decoder, embedding, ..ExportOptions::default() },
         session: SessionOptions { threads: arguments.threads, ..SessionOptions::default() },
     };
     let manifest = export(&arguments.run, &arguments.out, &request, |index, all| {

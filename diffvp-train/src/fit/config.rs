@@ -179,6 +179,11 @@ impl FitConfig {
                 "bf16 is for a frozen decoder: it needs the table [generator.lora]".into(),
             );
         }
+        let (most, context) = (self.generation.max_new_tokens, self.model.decoder.context_length);
+        if most == 0 || most > context {
+            let detail = format!("is {most}, expected 1 to {context}, which is model.decoder.context_length");
+            return field("generation.max_new_tokens", detail);
+        }
         if self.generator.bank_references == 0 {
             return field("generator.bank_references", "is 0: a package needs a normal reference".into());
         }

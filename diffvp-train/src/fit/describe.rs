@@ -70,11 +70,9 @@ const FIELDS: &[(&str, &str)] = &[
     ("*.schedule.weight_decay", "AdamW's weight decay, of matrices and kernels only."),
     ("*.schedule.clip_norm", "Largest norm of the gradient; 0 for no limit."),
     ("*.schedule.validate_every", "Steps between validations."),
-    (
-        "*.schedule.patience",
-        "Validations without improvement after which the stage ends; 0 for never. The best weights are kept either way.",
-    ),
+    ("*.schedule.patience", "Validations without improvement after which the stage ends; 0 for never."),
     ("*.schedule.checkpoint_every", "Steps between checkpoints."),
+    ("*.schedule.keep", "Which weights the stage leaves: those of the best validation, or of the last step."),
     ("generation", "How reports are decoded, as in the manifest (docs/model-package.md)."),
     ("preprocessing", "How volumes are prepared, as in the manifest (docs/model-package.md)."),
     (
@@ -198,6 +196,7 @@ mod tests {
             ("normals = \"labels\"", "normals = \"label\"", "normals"),
             ("micro_batch = 16", "micro_batch = 5", "generator.schedule.micro_batch"),
             ("hidden = 128", "hidden = 0", "warm_up.hidden"),
+            ("max_new_tokens = 640", "max_new_tokens = 800", "generation.max_new_tokens"),
             ("depth = 10", "depth = 50", "encoder.depth"),
         ];
         for (from, to, expected) in cases {

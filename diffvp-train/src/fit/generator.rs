@@ -253,6 +253,6 @@ impl Stage for GeneratorStage {
         let text = text / tokens as f64;
         let findings = findings / all.len() as f64;
         let loss = text + self.settings.findings_loss_weight * findings;
-        Ok(vec![("loss".into(), loss), ("text".into(), text), ("findings".into(), findings)])
+        Ok(vec![("text".into(), text), ("loss".into(), loss), ("findings".into(), findings)])
     }
 }

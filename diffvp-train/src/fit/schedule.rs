@@ -20,6 +20,19 @@ pub struct Schedule {
     pub validate_every: u64,
     pub patience: u64,
     pub checkpoint_every: u64,
+    #[serde(default)]
+    pub keep: Keep,
+}
+
+/// Which weights a stage leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Keep {
+    /// Those of the best validation.
+    #[default]
+    Best,
+    /// Those of the last step.
+    Last,
 }
 
 /// Course of the learning rate after its warm-up.

@@ -10,7 +10,7 @@ use super::checkpoint::{self, Best, Progress};
 use super::metrics::Metrics;
 use super::order;
 use super::parallel::Group;
-use super::schedule::Schedule;
+use super::schedule::{Keep, Schedule};
 use crate::model::Parameters;
 use crate::{Error, Result};
 
@@ -140,7 +140,8 @@ pub(super) fn train(stage: &mut dyn Stage, run: &Run<'_>, group: &mut Group) -> 
         }
         teller.finish();
     }
-    for (name, tensor) in &best {
+    let kept = if schedule.keep == Keep::Best { best } else { Best::new() };
+    for (name, tensor) in &kept {
         stage.parameters().set(name, tensor)?;
     }
     group.wait()?;
