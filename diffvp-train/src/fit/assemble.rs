@@ -12,6 +12,7 @@ use serde_json::json;
 use tch::Kind;
 
 use super::facts::FACTS;
+use super::familiarity;
 use super::generator::{Example, GeneratorStage, Parts, Settings};
 use super::identity::stage_file;
 use super::prepared::Prepared;
@@ -89,7 +90,10 @@ impl Session {
                 let base = stage.decoder_weights.as_ref().map(|p| p.display().to_string());
                 Adapter::save(trained.parameters(), lora, &self.run.join(ADAPTER), base.as_deref())?;
             }
-            self.write_json("familiarity.json", &json!(trained.familiarity()?))?;
+            self.write_json(
+                "familiarity.json",
+                &json!(familiarity::measure(&self.prepared(), &self.train, &self.validation)?),
+            )?;
             self.assemble(&description, &tokenizer_json)?;
             self.say(&format!("{}: ready for `diffvp-train export`", self.run.display()));
         }

@@ -1,6 +1,5 @@
 //! `fit generator`: resampler, difference and decoder on L_gen + L_cls (paper, equations 10 and 11).
 
-use diffvp::package::Familiarity;
 use rand::RngExt;
 use tch::{Kind, Tensor};
 
@@ -10,9 +9,9 @@ use super::order;
 use super::prepared::Prepared;
 use super::text::{Row, Sequence};
 use super::trainer::{MicroBatch, Stage};
+use crate::Result;
 use crate::data::Sample;
 use crate::model::{Contrast, Difference, FindingsHead, Llama, Parameters, Resampler, TextLoss};
-use crate::{Error, Result};
 
 /// A scan with its sequence.
 pub(super) type Example = (Sample, Sequence);
@@ -100,53 +99,6 @@ impl GeneratorStage {
         let sequences: Vec<&Sequence> = examples.iter().map(|e| &e.1).collect();
         let (embeddings, loss) = splice(&self.parts.decoder, &sequences, &contrast);
         Ok(Prompted { embeddings, loss, findings })
-    }
-}
-
-/// Share of the validation scans that the limit of familiarity holds.
-const FAMILIAR_SHARE: f64 = 0.99;
-/// Room that it leaves beyond them: a hundredth of a few hundred scans is few scans.
-const FAMILIAR_ROOM: f32 = 1.1;
-
-impl GeneratorStage {
-    /// How the tokens of the training scans are spread, and how far those of validation lie from them.
-    ///
-    /// # Errors
-    /// Those of the cache.
-    pub(super) fn familiarity(&self) -> Result<Familiarity> {
-        let tokens = |examples: &[Example]| -> Result<Tensor> {
-            let samples: Vec<&Sample> = examples.iter().map(|e| &e.0).collect();
-            let features = self.prepared.features(&samples)?.to_device(self.parameters.device());
-            let tokens = tch::no_grad(|| self.parts.resampler.forward(&features));
-            Ok(tokens.flatten(1, 2).to_device(tch::Device::Cpu).to_kind(Kind::Double))
-        };
-        let mut sums: Option<(Tensor, Tensor)> = None;
-        for examples in self.train.chunks(32) {
-            let t = tokens(examples)?;
-            let sum = |t: &Tensor| t.sum_dim_intlist([0i64].as_slice(), false, Kind::Double);
-            let (one, square) = (sum(&t), sum(&t.square()));
-            sums = Some(match sums {
-                Some((a, b)) => (a + one, b + square),
-                None => (one, square),
-            });
-        }
-        let (sum, square) = sums.ok_or_else(|| Error::training("no training scans"))?;
-        let mean = sum / self.train.len() as f64;
-        let variance = (square / self.train.len() as f64 - mean.square()).clamp_min(0.0);
-        // A value that never changes in training would make any other infinitely far.
-        let deviation = variance.sqrt().clamp_min(1e-3);
-        let values = |t: &Tensor| Vec::<f32>::try_from(t.to_kind(Kind::Float));
-        let mut familiarity = Familiarity { mean: values(&mean)?, deviation: values(&deviation)?, limit: 1.0 };
-        let mut distances = Vec::new();
-        for examples in self.validation.chunks(32) {
-            for one in tokens(examples)?.unbind(0) {
-                distances.push(familiarity.distance(&values(&one)?));
-            }
-        }
-        distances.sort_by(f32::total_cmp);
-        let at = ((distances.len() as f64 * FAMILIAR_SHARE).ceil() as usize).clamp(1, distances.len()) - 1;
-        familiarity.limit = FAMILIAR_ROOM * distances[at];
-        Ok(familiarity)
     }
 }
 

@@ -13,6 +13,7 @@ pub mod describe;
 mod encoder;
 mod events;
 mod facts;
+mod familiarity;
 mod generator;
 mod identity;
 mod metrics;

@@ -159,6 +159,11 @@ impl Prepared {
         Ok(())
     }
 
+    /// Shape of prepared volumes `[channels, s, h, w]`, and the feature grid.
+    pub(super) fn shape_and_grid(&self) -> ([usize; 4], [usize; 3]) {
+        (self.shape, self.grid)
+    }
+
     /// Prepared volumes `[b, channels, s, h, w]`.
     ///
     /// # Errors

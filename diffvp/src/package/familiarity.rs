@@ -1,4 +1,6 @@
-//! How the tokens of training scans are spread: what tells a scan that is unlike all of them.
+//! What model inputs of training scans look like: what tells a scan that is unlike all of them.
+//!
+//! It looks at the input, not at tokens: networks map what they have never seen to what they know.
 
 use std::path::Path;
 
@@ -15,43 +17,36 @@ const DEVIATION: &str = "deviation";
 /// Room that the file may take beyond its tensors, in bytes.
 const MAX_EXTRA_BYTES: u64 = 1 << 20;
 
-/// Mean and standard deviation of each token value over the training scans, and how far is too far.
+/// Mean and standard deviation over training scans of what [`describe`] says of them, and how far is too far.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Familiarity {
-    /// `[n, d]`, d fastest.
+    /// `[2, cells]`, as [`describe`] orders them.
     pub mean: Vec<f32>,
-    /// `[n, d]`; positive.
+    /// `[2, cells]`; positive.
     pub deviation: Vec<f32>,
     /// Distance above which a scan is unlike those of training.
     pub limit: f32,
 }
 
 impl Familiarity {
-    /// Reads the file of a package whose tokens are `[n, d]`.
+    /// Reads the file of a package with so many feature cells.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Read`], [`Error::LimitExceeded`]; [`Error::BankMismatch`] where it was made with another
-    /// encoder; [`Error::PackageContent`] where it is not such a file.
-    pub(super) fn read(path: &Path, [n, d]: [usize; 2], limit: f32, encoder_sha256: &str) -> Result<Self> {
+    /// [`Error::NotFound`], [`Error::Read`], [`Error::LimitExceeded`]; [`Error::PackageContent`] where it is not such a file.
+    pub(super) fn read(path: &Path, cells: usize, limit: f32) -> Result<Self> {
         let file = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
         let found = std::fs::metadata(path).map_err(|source| read_error(path, source))?.len();
-        let most = (n as u64).saturating_mul(d as u64).saturating_mul(8).saturating_add(MAX_EXTRA_BYTES);
+        let most = (cells as u64).saturating_mul(16).saturating_add(MAX_EXTRA_BYTES);
         if found > most {
             return Err(Error::LimitExceeded { what: format!("{file} in bytes"), found, limit: most });
         }
         let bytes = std::fs::read(path).map_err(|source| read_error(path, source))?;
         let content = |detail: String| Error::PackageContent { file: file.clone(), detail };
-        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| content(format!("not safetensors: {e}")))?;
-        let made_with = header.metadata().as_ref().and_then(|m| m.get(tensors::ENCODER_SHA256).cloned());
-        if made_with.as_deref() != Some(encoder_sha256) {
-            let detail = format!("{file} was made with another encoder than the package holds");
-            return Err(Error::BankMismatch { detail });
-        }
         let parsed = SafeTensors::deserialize(&bytes).map_err(|e| content(format!("not safetensors: {e}")))?;
         let values = |name: &str| -> Result<Vec<f32>> {
             let view = parsed.tensor(name).map_err(|_| content(format!("has no tensor {name:?}")))?;
-            if view.dtype() != Dtype::F32 || view.shape() != [n, d] {
-                let detail = format!("{name} is {:?} {:?}, expected F32 [{n}, {d}]", view.dtype(), view.shape());
+            if view.dtype() != Dtype::F32 || view.shape() != [2, cells] {
+                let detail = format!("{name} is {:?} {:?}, expected F32 [2, {cells}]", view.dtype(), view.shape());
                 return Err(content(detail));
             }
             Ok(view.data().as_chunks::<4>().0.iter().map(|value| f32::from_le_bytes(*value)).collect())
@@ -65,20 +60,17 @@ impl Familiarity {
     ///
     /// # Errors
     /// [`Error::PackageContent`] for what a package with it would be refused for; [`Error::Write`].
-    pub fn write(&self, path: impl AsRef<Path>, [n, d]: [usize; 2], encoder_sha256: &str) -> Result<()> {
+    pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         let file = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-        let fills = n.checked_mul(d) == Some(self.mean.len());
-        let checked = if fills { self.check() } else { Err(format!("its values do not fill [{n}, {d}]")) };
-        checked.map_err(|detail| Error::PackageContent { file, detail })?;
-        let shape = [n, d];
-        let entries = [(MEAN, &shape[..], &self.mean[..]), (DEVIATION, &shape[..], &self.deviation[..])];
-        tensors::write(path, &[(tensors::ENCODER_SHA256, encoder_sha256)], &entries)
+        self.check().map_err(|detail| Error::PackageContent { file, detail })?;
+        let shape = [2, self.mean.len() / 2];
+        tensors::write(path, &[], &[(MEAN, &shape, &self.mean), (DEVIATION, &shape, &self.deviation)])
     }
 
     fn check(&self) -> std::result::Result<(), String> {
-        if self.mean.is_empty() || self.mean.len() != self.deviation.len() {
-            return Err("mean and deviation differ in size, or are empty".into());
+        if self.mean.is_empty() || !self.mean.len().is_multiple_of(2) || self.mean.len() != self.deviation.len() {
+            return Err("mean and deviation are not two values for each cell".into());
         }
         if self.mean.iter().any(|v| !v.is_finite()) {
             return Err("a mean is NaN or infinite".into());
@@ -92,16 +84,36 @@ impl Familiarity {
         Ok(())
     }
 
-    /// √(mean of ((I − mean) / deviation)²) over all token values `[n, d]`: near 1 for scans like those of training.
+    /// √(mean of ((value − mean) / deviation)²) over what [`describe`] says of a scan: near 1 for scans like those of training.
     ///
     /// # Panics
-    /// Where there are not as many tokens as in training.
-    pub fn distance(&self, tokens: &[f32]) -> f32 {
-        assert_eq!(tokens.len(), self.mean.len(), "tokens of another size");
-        let each = tokens.iter().zip(&self.mean).zip(&self.deviation);
+    /// Where there are not as many values as in training.
+    pub fn distance(&self, description: &[f32]) -> f32 {
+        assert_eq!(description.len(), self.mean.len(), "a description of another size");
+        let each = description.iter().zip(&self.mean).zip(&self.deviation);
         let sum: f64 = each.map(|((t, m), s)| f64::from((t - m) / s).powi(2)).sum();
-        (sum / tokens.len() as f64).sqrt() as f32
+        (sum / description.len() as f64).sqrt() as f32
     }
+}
+
+/// A model input in coarse words: for each cell of the feature grid the mean of its voxels, then for each cell their standard
+/// deviation. `values` is `[channels, s, h, w]`, of which the first channel counts, and a voxel at `i` of `size` is in the
+/// cell `i · grid / size`.
+///
+/// # Panics
+/// Where `values` does not hold the first channel.
+pub fn describe(values: &[f32], [_, s, h, w]: [usize; 4], grid: [usize; 3]) -> Vec<f32> {
+    let cells = grid.iter().product::<usize>();
+    let mut sums = vec![(0f64, 0f64, 0u32); cells];
+    for (index, value) in values[..s * h * w].iter().enumerate() {
+        let at = [index / (h * w) * grid[0] / s, index / w % h * grid[1] / h, index % w * grid[2] / w];
+        let (sum, square, count) = &mut sums[(at[0] * grid[1] + at[1]) * grid[2] + at[2]];
+        let value = f64::from(*value);
+        (*sum, *square, *count) = (*sum + value, *square + value * value, *count + 1);
+    }
+    let mean = |&(sum, _, count): &(f64, f64, u32)| sum / f64::from(count.max(1));
+    let deviation = |cell: &(f64, f64, u32)| (cell.1 / f64::from(cell.2.max(1)) - mean(cell).powi(2)).max(0.0).sqrt();
+    sums.iter().map(|c| mean(c) as f32).chain(sums.iter().map(|c| deviation(c) as f32)).collect()
 }
 
 #[cfg(test)]
@@ -121,28 +133,31 @@ mod tests {
     }
 
     #[test]
+    fn cells_are_described_by_mean_and_spread() {
+        let values = [0.0, 2.0, 5.0, 5.0, 0.0, 2.0, 5.0, 9.0];
+        assert_eq!(describe(&values, [1, 2, 1, 4], [1, 1, 2]), [1.0, 6.0, 1.0, 3f32.sqrt()]);
+    }
+
+    #[test]
     fn what_is_written_is_read_and_what_is_wrong_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("familiarity.safetensors");
-        let encoder = "a".repeat(64);
-        familiarity().write(&path, [2, 2], &encoder).unwrap();
-        assert_eq!(Familiarity::read(&path, [2, 2], 1.5, &encoder).unwrap(), familiarity());
-        let other = Familiarity::read(&path, [2, 2], 1.5, &"b".repeat(64));
-        assert!(matches!(other, Err(Error::BankMismatch { .. })), "{other:?}");
-        let shape = Familiarity::read(&path, [4, 1], 1.5, &encoder);
+        familiarity().write(&path).unwrap();
+        assert_eq!(Familiarity::read(&path, 2, 1.5).unwrap(), familiarity());
+        let shape = Familiarity::read(&path, 4, 1.5);
         assert!(matches!(shape, Err(Error::PackageContent { .. })), "{shape:?}");
-        assert!(Familiarity::read(&path, [2, 2], f32::NAN, &encoder).is_err());
+        assert!(Familiarity::read(&path, 2, f32::NAN).is_err());
         for wrong in [
             Familiarity { deviation: vec![1.0, 0.0, 1.0, 1.0], ..familiarity() },
             Familiarity { mean: vec![f32::NAN; 4], ..familiarity() },
             Familiarity { deviation: vec![1.0; 3], ..familiarity() },
             Familiarity { limit: -1.0, ..familiarity() },
         ] {
-            assert!(wrong.write(&path, [2, 2], &encoder).is_err(), "{wrong:?}");
+            assert!(wrong.write(&path).is_err(), "{wrong:?}");
         }
         let mut bytes = std::fs::read(&path).unwrap();
         bytes.truncate(bytes.len() - 3);
         std::fs::write(&path, bytes).unwrap();
-        assert!(Familiarity::read(&path, [2, 2], 1.5, &encoder).is_err());
+        assert!(Familiarity::read(&path, 2, 1.5).is_err());
     }
 }

@@ -66,12 +66,11 @@ pub(super) fn open_bank(folder: &Path, manifest: &Manifest) -> Result<ReferenceB
     Ok(bank)
 }
 
-/// The spread of training tokens, where the manifest has it, bound to the packaged encoder.
+/// What training scans look like, where the manifest has it.
 pub(super) fn open_familiarity(folder: &Path, manifest: &Manifest) -> Result<Option<Familiarity>> {
     let Some(spec) = &manifest.familiarity else { return Ok(None) };
-    let shape = [manifest.vision.tokens, manifest.vision.token_dim];
-    let encoder = &manifest.files[names::ENCODER].sha256;
-    Familiarity::read(&folder.join(names::FAMILIARITY), shape, spec.limit, encoder).map(Some)
+    let cells = manifest.vision.feature_grid.iter().product();
+    Familiarity::read(&folder.join(names::FAMILIARITY), cells, spec.limit).map(Some)
 }
 
 /// Checks that each graph is ONNX and that its external data are files of the package.

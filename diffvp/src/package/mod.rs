@@ -20,7 +20,7 @@ mod fixture;
 mod tests;
 
 pub use bank::ReferenceBank;
-pub use familiarity::Familiarity;
+pub use familiarity::{Familiarity, describe};
 pub use manifest::Manifest;
 pub use read::MAX_MANIFEST_BYTES;
 

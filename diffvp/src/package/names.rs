@@ -14,7 +14,7 @@ pub const EMBEDDING: &str = "embedding.onnx";
 pub const DECODER: &str = "decoder.onnx";
 /// Tokens of the normal references.
 pub const BANK: &str = "reference_bank.safetensors";
-/// Spread of the tokens of training scans, where the manifest has `familiarity`.
+/// What model inputs of training scans look like, where the manifest has `familiarity`.
 pub const FAMILIARITY: &str = "familiarity.safetensors";
 /// The decoder's tokenizer.
 pub const TOKENIZER: &str = "tokenizer.json";

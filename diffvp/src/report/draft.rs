@@ -5,7 +5,7 @@ use super::{DifferenceMap, Finding, Geometry, IntendedUseNote, MapSummary, Prove
 use crate::decode::{Generated, StopReason};
 use crate::engine::Engine;
 use crate::options::ReportOptions;
-use crate::package::Manifest;
+use crate::package::{Manifest, describe};
 use crate::runtime::SessionOptions;
 use crate::scan::Scan;
 use crate::vision::{Contrast, Encoding, VolumeTensor};
@@ -65,7 +65,7 @@ impl Draft {
         let mut warnings: Vec<Warning> = scan.warnings().to_vec();
         warnings.extend_from_slice(engine.package.warnings());
         let sections = sections(manifest, &written, &mut warnings);
-        add_unlike_training(engine, encoding, &mut warnings);
+        add_unlike_training(engine, input, &mut warnings);
         add_writing_warnings(manifest, &written, &mut warnings);
         let runtime = runtime::info(session.library.as_deref())?;
         Ok(Report {
@@ -121,9 +121,11 @@ fn sections(manifest: &Manifest, written: &Generated, warnings: &mut Vec<Warning
         .collect()
 }
 
-fn add_unlike_training(engine: &Engine, encoding: &Encoding, warnings: &mut Vec<Warning>) {
+fn add_unlike_training(engine: &Engine, input: &VolumeTensor, warnings: &mut Vec<Warning>) {
     let Some(familiarity) = engine.package.familiarity() else { return };
-    let (distance, limit) = (familiarity.distance(&encoding.tokens), familiarity.limit);
+    let vision = &engine.package.manifest().vision;
+    let description = describe(input.values(), vision.input, vision.feature_grid);
+    let (distance, limit) = (familiarity.distance(&description), familiarity.limit);
     if distance > limit {
         let message = format!(
             "the scan is unlike those that the model was trained with (distance {distance:.2}, expected up to {limit:.2}): \

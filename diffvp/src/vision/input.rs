@@ -30,6 +30,12 @@ impl VolumeTensor {
         Ok(VolumeTensor { tensor, grid: input.grid })
     }
 
+    /// The voxels `[channels, slices, rows, columns]`.
+    pub(crate) fn values(&self) -> &[f32] {
+        // Made from float32 above.
+        self.tensor.as_f32().unwrap_or_default()
+    }
+
     /// Where each voxel of the scan lies in the input.
     pub fn grid(&self) -> &GridMap {
         &self.grid

@@ -125,8 +125,7 @@ pub fn write_package(
     let path = folder.join(names::BANK);
     ReferenceBank::write(path, &bank.tokens, vision.tokens, vision.token_dim, &bank.ids, &encoder_sha256)?;
     if let Some(familiarity) = &contents.familiarity {
-        let path = folder.join(names::FAMILIARITY);
-        familiarity.write(path, [vision.tokens, vision.token_dim], &encoder_sha256)?;
+        familiarity.write(folder.join(names::FAMILIARITY))?;
         files.push(names::FAMILIARITY.to_string());
     }
     text(folder, names::TOKENIZER, &contents.tokenizer_json)?;
