@@ -94,8 +94,10 @@ fn reports_that_state_no_abnormality() {
         }
     }
     let labels = rows(&folder.join("ctrate_valid_labels.csv"), "VolumeName", &FINDINGS);
-    let labels: BTreeMap<String, bool> =
-        labels.into_iter().map(|(id, labels)| (id, labels.iter().all(|l| ["0", "0.0"].contains(&l.as_str())))).collect();
+    let labels: BTreeMap<String, bool> = labels
+        .into_iter()
+        .map(|(id, labels)| (id, labels.iter().all(|l| ["0", "0.0"].contains(&l.as_str()))))
+        .collect();
     let divided = by_region.into_iter().map(|(id, text)| {
         let normal = labels[&id];
         (id, text, normal)

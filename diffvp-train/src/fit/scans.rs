@@ -33,8 +33,8 @@ impl Scans {
         };
         let data = DataSet::open(folder, &options)?;
         let mut lacking = Vec::new();
-        let [train, validation] =
-            [Split::Train, Split::Validation].map(|split| writable(data.of(split), &config.generation.form, &mut lacking));
+        let [train, validation] = [Split::Train, Split::Validation]
+            .map(|split| writable(data.of(split), &config.generation.form, &mut lacking));
         if let (Some(first), false) = (lacking.first(), skip_bad) {
             let more = match lacking.len() - 1 {
                 0 => String::new(),
