@@ -94,7 +94,7 @@ fn encode_all(
     Ok(bank)
 }
 
-/// The scans behind what was named: a file is a scan; a data set is its normal scans for training; a folder with
+/// The scans behind what was named: a file is a scan; a data set is its scans for training that are normal by their labels; a folder with
 /// NIfTI files is all of them, sorted; any other folder is one DICOM study.
 ///
 /// # Errors

@@ -316,7 +316,8 @@ fn texts_that_are_no_reports_are_named() {
     // In tables with their line; and only where nothing else is said about the scan.
     for (second, detail) in [
         ("train_2_a_1.nii.gz,lung,\n", "line 3: the report is empty"),
-        ("train_2_a_1.nii.gz,lung,.,\n", ""),
+        ("train_2_a_1.nii.gz,lung,.,\n", "fields"),
+        ("train_2_a_1.nii.gz,lung,\"Open\ntrain_3_a_1.nii.gz,lung,Lost.\n", "never ends"),
         ("train_2_a_1.nii.gz,lung,...\n", "line 3: the report is only punctuation"),
         (&format!("train_2_a_1.nii.gz,lung,{long}\n"), "line 3: the report has 125999 characters"),
         ("train_2_a_1.nii.gz,lung,\ntrain_2_a_1.nii.gz,heart,Normal.\n", "none"),
@@ -326,7 +327,10 @@ fn texts_that_are_no_reports_are_named() {
         file(root.path(), "radgenome_files/train_region_report.csv", &table);
         let read = DataSet::read(root.path(), &OpenOptions::default());
         match detail {
-            "" => assert!(read.unwrap_err().to_string().contains("line 3"), "a row of another length"),
+            "fields" | "never ends" => {
+                let error = read.unwrap_err().to_string();
+                assert!(error.contains("line 3") && error.contains(detail), "{error}");
+            }
             "none" => assert_eq!(read.unwrap().samples.len(), 2),
             _ => {
                 let set = read.unwrap();

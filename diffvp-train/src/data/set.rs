@@ -76,7 +76,8 @@ impl DataSet {
     ///
     /// # Errors
     /// [`Error::Data`] naming the file and the line: a missing table or volume, a label that is not 0 or 1, a report
-    /// without a volume or a volume without a report, a text that is no report, a name twice, or no training scan, no validation scan or no normal training scan.
+    /// without a volume or a volume without a report, a text that is no report, a name twice, or no training scan, no
+    /// validation scan or no normal training scan.
     pub fn open(folder: &Path, options: &OpenOptions) -> Result<DataSet> {
         let mut set = DataSet::read(folder, options)?;
         // Without a report a model would learn to write none.

@@ -3,12 +3,14 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use crate::quotes::{QuoteCounter, Quotes};
 use crate::{Error, Result};
 
 /// A table that is being read.
 pub(super) struct Table {
     path: PathBuf,
-    reader: csv::Reader<File>,
+    reader: csv::Reader<QuoteCounter>,
+    quotes: Quotes,
     columns: Vec<String>,
 }
 
@@ -24,8 +26,8 @@ impl Table {
     /// Opens a table that must have these columns; more may stand beside them.
     pub(super) fn open(path: &Path, needed: &[&str]) -> Result<Table> {
         let file = File::open(path).map_err(|e| Error::data(path, e.to_string()))?;
-        let mut reader =
-            csv::ReaderBuilder::new().flexible(false).from_reader(std::io::BufReader::new(file).into_inner());
+        let (file, quotes) = QuoteCounter::new(file);
+        let mut reader = csv::Reader::from_reader(file);
         let header = reader.headers().map_err(|e| Error::data(path, e.to_string()))?;
         // Spreadsheets write a byte order mark.
         let columns: Vec<String> =
@@ -36,20 +38,28 @@ impl Table {
                 return Err(Error::data(path, detail));
             }
         }
-        Ok(Table { path: path.to_path_buf(), reader, columns })
+        Ok(Table { path: path.to_path_buf(), reader, quotes, columns })
     }
 
     /// Hands every row to `each`.
     pub(super) fn each(mut self, mut each: impl FnMut(Row<'_>) -> Result<()>) -> Result<()> {
+        let mut last = None;
         for record in self.reader.records() {
             let record = record.map_err(|error| {
                 let line = error.position().map_or(String::new(), |at| format!("line {}: ", at.line()));
                 Error::data(&self.path, format!("{line}{error}"))
             })?;
             let line = record.position().map_or(0, csv::Position::line);
+            last = record.iter().any(|cell| cell.contains('\n')).then_some(line);
             each(Row { path: &self.path, columns: &self.columns, record, line })?;
         }
-        Ok(())
+        // The rows that it swallowed would be missing without a word.
+        match last.filter(|_| self.quotes.open()) {
+            Some(line) => {
+                Err(Error::data(&self.path, format!("line {line}: a quotation mark opens a cell that never ends")))
+            }
+            None => Ok(()),
+        }
     }
 }
 

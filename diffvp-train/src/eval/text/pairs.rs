@@ -1,13 +1,11 @@
 //! Tables of references and predictions, read row by row.
 
-use std::cell::Cell;
 use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 
 use csv::ByteRecord;
 
+use crate::quotes::{QuoteCounter, Quotes};
 use crate::{Error, Result};
 
 /// Column names that hold identifiers in the data sets of the field.
@@ -45,25 +43,10 @@ pub struct Pair {
 struct Table {
     path: PathBuf,
     reader: csv::Reader<QuoteCounter>,
-    quotes: Rc<Cell<u64>>,
+    quotes: Quotes,
     header: Vec<String>,
     record: ByteRecord,
     row: u64,
-}
-
-/// Passes bytes on and counts quotes: an odd number means that a quoted cell never ends.
-struct QuoteCounter {
-    file: File,
-    quotes: Rc<Cell<u64>>,
-}
-
-impl Read for QuoteCounter {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let count = self.file.read(buffer)?;
-        let quotes = buffer[..count].iter().filter(|&&byte| byte == b'"').count();
-        self.quotes.set(self.quotes.get() + quotes as u64);
-        Ok(count)
-    }
 }
 
 impl PairSource {
@@ -139,12 +122,12 @@ impl Table {
             return Err(failed("not a file; tables are read twice, so a pipe will not do".into()));
         }
         let file = File::open(path).map_err(|error| failed(error.to_string()))?;
-        let quotes = Rc::new(Cell::new(0));
+        let (file, quotes) = QuoteCounter::new(file);
         let tabs = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("tsv"));
         let mut reader = csv::ReaderBuilder::new()
             .delimiter(if tabs { b'\t' } else { b',' })
             .buffer_capacity(1 << 18)
-            .from_reader(QuoteCounter { file, quotes: quotes.clone() });
+            .from_reader(file);
         let header = reader.byte_headers().map_err(|error| csv_error(path, &error))?;
         let mut names = Vec::with_capacity(header.len());
         for (i, cell) in header.iter().enumerate() {
@@ -179,7 +162,7 @@ impl Table {
         let broken_lines = self.record.iter().any(|cell| cell.contains(&b'\n'));
         let more = self.reader.read_byte_record(&mut self.record).map_err(|error| csv_error(&self.path, &error))?;
         self.row += u64::from(more);
-        if !more && broken_lines && self.quotes.get() % 2 == 1 {
+        if !more && broken_lines && self.quotes.open() {
             let detail = format!("row {}: a quote opens a cell that never ends", self.row);
             return Err(Error::Table { path: self.path.clone(), detail });
         }

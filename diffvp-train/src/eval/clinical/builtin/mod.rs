@@ -9,8 +9,8 @@
 //! [`RuleLabeller`] asks for the 18 findings, [`NormalReader`] whether a report states no abnormality at all.
 //!
 //! Words are data, in `rules/`: one table a finding, with example sentences that a test reads; `abnormality.toml` and
-//! `normality.toml` for the other question; `context.toml` and
-//! `regions.toml` for what all share. `docs/labeller.md` says what each finding's rules accept and refuse.
+//! `normality.toml` for the other question; `context.toml` and `regions.toml` for what all share. `docs/labeller.md` says
+//! what each finding's rules accept and refuse.
 
 mod context;
 mod normal;
