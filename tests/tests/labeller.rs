@@ -81,7 +81,8 @@ fn reports_that_state_no_abnormality() {
         eprintln!("skipped: no labelled reports in {}", folder.display());
         return;
     }
-    let mut sets: Vec<(&str, Vec<(String, String, bool)>)> = Vec::new();
+    type Labelled = Vec<(String, String, bool)>;
+    let mut sets: Vec<(&str, Labelled)> = Vec::new();
     let columns: Vec<&str> = ["report_text"].into_iter().chain(FINDINGS).collect();
     let whole = rows(&folder.join("ctclip_train.csv"), "AccessionNo", &columns).into_iter();
     let whole = whole.map(|(id, cells)| (id, cells[0].clone(), cells[1..].iter().all(|label| label == "0")));
