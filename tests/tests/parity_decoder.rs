@@ -166,7 +166,7 @@ fn eight_bits_are_the_rounded_matrices() {
         let error = relative_error(&logits(&golden, WeightKind::Blocks(scheme), 4), &rounded);
         assert!(error <= INT8_ACTIVATIONS_TOLERANCE, "{scheme:?} with int8 activations: {error:e}");
         let error = relative_error(&rounded, &expected);
-        assert!(error > 0.0 && error < 0.01, "{scheme:?} rounding: {error:e}");
+        assert!(error > 0.0 && error < 0.06, "{scheme:?} rounding: {error:e}");
     }
 }
 
