@@ -241,11 +241,13 @@ impl Session {
         let (model, stage) = (&self.config.model, &self.config.generator);
         let random = RandomWeights::new(model, self.config.seed);
         let mut p = Parameters::new(self.device);
-        let features = prepared.feature_statistics(&self.train)?;
-        p.add(&self.specs(of_prompt), &ResamplerStart::new(model, self.config.seed, features), Kind::Float)?;
-        let warm = self.run.join("warm_up").join(WEIGHTS);
-        if self.config.warm_up.schedule.epochs > 0.0 {
+        if self.config.warm_up.schedule.epochs == 0.0 {
+            let features = prepared.feature_statistics(&self.train)?;
+            p.add(&self.specs(of_prompt), &ResamplerStart::new(model, self.config.seed, features), Kind::Float)?;
+        } else {
+            let warm = self.run.join("warm_up").join(WEIGHTS);
             stage_file(&warm, "fit generator")?;
+            p.add(&self.specs(of_prompt), &random, Kind::Float)?;
             p.add(&self.specs(|n| n.starts_with("resampler.")), &SafetensorsWeights::open(&warm)?, Kind::Float)?;
         }
         let specs = FindingsHead::specs(model);
