@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::variants::Bank;
+use super::variants::{Bank, REFERENCES};
 use crate::data::{DataSet, OpenOptions, Sample, Split};
 use crate::synth::{DatasetOptions, Domain, PhantomOptions, Size, write_dataset};
 use crate::{Error, Result};
@@ -11,8 +11,8 @@ use crate::{Error, Result};
 ///
 /// # Errors
 /// Those of the data set; [`Error::Training`] where it has too few scans of a kind.
-pub(super) fn scans(bank: Bank, count: usize, data: &Path, work: &Path, seed: u64) -> Result<Vec<PathBuf>> {
-    let normal = training(data, true)?;
+pub(super) fn scans(bank: Bank, data: &Path, work: &Path, seed: u64) -> Result<Vec<PathBuf>> {
+    let (count, normal) = (REFERENCES, training(data, true)?);
     match bank {
         Bank::Normal(count) => spread(&normal, count, "normal training scans"),
         Bank::Abnormal(share) => {

@@ -7,16 +7,13 @@ use diffvp_exporter::graphs::DecoderOptions;
 use diffvp_exporter::package::ExportOptions;
 
 use super::pools;
-use super::variants::{Bank, Group, Variant};
-use crate::eval::phantoms::{PhantomRequest, PhantomScores, Reported, make_reports, score};
+use super::variants::{Group, Variant};
+use crate::eval::phantoms::{PhantomRequest, PhantomScores, make_reports, score};
 use crate::export::{ExportRequest, export};
 use crate::fit::config::FitConfig;
 use crate::fit::{FitRequest, Stages, fit};
 use crate::synth::PhantomOptions;
 use crate::{Error, Result};
-
-/// References of banks whose number is not the question.
-const REFERENCES: usize = 40;
 
 /// An ablation.
 #[derive(Debug, Clone)]
@@ -56,8 +53,6 @@ pub struct Outcome {
     pub seed: u64,
     /// All numbers.
     pub scores: PhantomScores,
-    /// F1 of each report's own findings, in the order of the phantoms: what paired tests over reports compare.
-    pub report_f1: Vec<f64>,
 }
 
 /// Trains and measures; `tell` hears of each step.
@@ -91,18 +86,9 @@ pub fn ablate(request: &AblateRequest, tell: impl Fn(&str)) -> Result<Vec<Outcom
         )?;
         let scores = score(variant.name, &reports)?;
         tell(&format!("{}: micro F1 {:.3}, sides {:.3}", variant.name, scores.stated.micro().f1, scores.sides.value()));
-        let report_f1 = reports.iter().map(f1_of_one).collect::<Result<_>>()?;
-        outcomes.push(Outcome { group: *group, variant: variant.clone(), seed: *seed, scores, report_f1 });
+        outcomes.push(Outcome { group: *group, variant: variant.clone(), seed: *seed, scores });
     }
     Ok(outcomes)
-}
-
-/// F1 of one report's findings; 1 where neither it nor the truth has any.
-fn f1_of_one(reported: &Reported) -> Result<f64> {
-    let scores = score("one", std::slice::from_ref(reported))?;
-    let total = scores.stated.total();
-    let nothing = total.true_positives + total.false_positives + total.false_negatives == 0;
-    Ok(if nothing { 1.0 } else { scores.stated.micro().f1 })
 }
 
 /// Trains the generator of a variant in a run of its own, beside the base run's encoder and classifier.
@@ -142,10 +128,7 @@ fn package(request: &AblateRequest, variant: &Variant, seed: u64, run: &Path) ->
     if diffvp::package::Package::open(&package).is_ok() {
         return Ok(package);
     }
-    let references = match variant.bank {
-        Bank::Normal(REFERENCES) => Vec::new(),
-        bank => pools::scans(bank, REFERENCES, &request.data, &request.out, request.phantom_seed + 1)?,
-    };
+    let references = pools::scans(variant.bank, &request.data, &request.out, request.phantom_seed + 1)?;
     let request = ExportRequest {
         references,
         options: ExportOptions { decoder: DecoderOptions::f32(), ..ExportOptions::default() },

@@ -66,8 +66,9 @@ fn tests(out: &mut String, rows: &[&Outcome]) {
         let f1 = |of: &[&&Outcome]| of.iter().map(|o| o.scores.stated.micro().f1).collect::<Vec<f64>>();
         let (fa, fb) = (f1(&a), f1(&b));
         let differences: Vec<f64> = fa.iter().zip(&fb).map(|(a, b)| b - a).collect();
-        let count = a[0].report_f1.len();
-        let per_report = |of: &[&&Outcome], i: usize| mean(&of.iter().map(|o| o.report_f1[i]).collect::<Vec<_>>());
+        let count = a[0].scores.report_f1.len();
+        let per_report =
+            |of: &[&&Outcome], i: usize| mean(&of.iter().map(|o| o.scores.report_f1[i]).collect::<Vec<_>>());
         let reports: Vec<f64> = (0..count).map(|i| per_report(&b, i) - per_report(&a, i)).collect();
         let cell = |test: Option<crate::eval::statistics::TTest>| {
             test.map_or("not defined".to_owned(), |t| format!("{:.2}, {:.4}", t.t, t.p))

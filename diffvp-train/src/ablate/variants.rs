@@ -55,8 +55,8 @@ pub struct Variant {
     pub bank: Bank,
 }
 
-/// References of a bank where nothing else is said: the base run's own number in the paper.
-const REFERENCES: usize = 40;
+/// References of a bank whose number is not the question.
+pub(super) const REFERENCES: usize = 40;
 
 impl Variant {
     const fn parts(name: &'static str, differences: [bool; 2], findings: bool) -> Variant {

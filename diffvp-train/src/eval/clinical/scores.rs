@@ -42,6 +42,16 @@ impl Counts {
     }
 }
 
+impl std::iter::Sum for Counts {
+    fn sum<I: Iterator<Item = Counts>>(counts: I) -> Counts {
+        counts.fold(Counts::default(), |sum, counts| Counts {
+            true_positives: sum.true_positives + counts.true_positives,
+            false_positives: sum.false_positives + counts.false_positives,
+            false_negatives: sum.false_negatives + counts.false_negatives,
+        })
+    }
+}
+
 /// Precision, recall and their harmonic mean, from 0 to 1.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Serialize)]
 pub struct Prf {
@@ -108,12 +118,7 @@ impl Scores {
 
     /// Counts over all (report, label) pairs together.
     pub fn total(&self) -> Counts {
-        self.labels.iter().fold(Counts::default(), |mut sum, counts| {
-            sum.true_positives += counts.true_positives;
-            sum.false_positives += counts.false_positives;
-            sum.false_negatives += counts.false_negatives;
-            sum
-        })
+        self.labels.iter().copied().sum()
     }
 
     /// From the counts of all pairs together: what papers on reports print.

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::Reported;
 use crate::Result;
-use crate::eval::clinical::{Labels, Scores};
+use crate::eval::clinical::{Counts, Labels, Scores};
 use crate::eval::statistics::mean;
 use crate::eval::text::{Metric, Pair, ScoreOptions, score_pairs};
 use crate::labels::FINDINGS;
@@ -49,6 +49,8 @@ pub struct PhantomScores {
     pub refused: u64,
     /// Findings that the reports state.
     pub stated: Scores,
+    /// F1 of each report's own findings, in the order of the reports; 1 where neither it nor the truth has any.
+    pub report_f1: Vec<f64>,
     /// Findings that the classifier alone takes as present.
     pub classifier: Scores,
     /// Sides of statements on findings that are there and have a side: right where the finding is on each side stated.
@@ -77,6 +79,7 @@ pub fn score(name: &str, reports: &[Reported]) -> Result<PhantomScores> {
         reports: reports.len() as u64,
         refused: reports.iter().filter(|r| r.refused.is_some()).count() as u64,
         stated: Scores::default(),
+        report_f1: Vec::with_capacity(reports.len()),
         classifier: Scores::default(),
         sides: Rate::default(),
         lobes: Rate::default(),
@@ -95,6 +98,10 @@ pub fn score(name: &str, reports: &[Reported]) -> Result<PhantomScores> {
             scores.places_and_size(statement, &reported.truth);
         }
         scores.stated.add(&truth, &stated);
+        let mut own = Scores::default();
+        own.add(&truth, &stated);
+        let nothing = own.total() == Counts::default();
+        scores.report_f1.push(if nothing { 1.0 } else { own.micro().f1 });
         scores.classifier.add(&truth, &reported.classifier);
         let prediction: Vec<&str> = reported.sections.iter().map(|(_, text)| text.as_str()).collect();
         let reference: Vec<String> = crate::synth::report(&reported.truth).into_iter().map(|r| r.text).collect();

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::PhantomScores;
 use super::score::median;
-use crate::eval::clinical::{Prf, Scores};
+use crate::eval::clinical::{Counts, Prf, Scores};
 use crate::eval::statistics::{mean, standard_deviation};
 use crate::labels::FINDINGS;
 
@@ -51,28 +51,14 @@ pub fn markdown(seeds: &[(u64, PhantomScores)]) -> String {
         "\n| finding, all seeds | scans with it | precision | recall | F1 | classifier alone, F1 |\n|---|---:|---:|---:|---:|---:|"
     );
     for (k, finding) in FINDINGS.iter().enumerate() {
-        let (stated, alone) = (sum(seeds, |s| &s.stated, k), sum(seeds, |s| &s.classifier, k));
+        let stated: Counts = seeds.iter().map(|(_, s)| s.stated.labels()[k]).sum();
+        let alone: Counts = seeds.iter().map(|(_, s)| s.classifier.labels()[k]).sum();
         let Prf { precision, recall, f1 } = stated.prf();
         let support = stated.support();
         let _ =
             writeln!(out, "| {finding} | {support} | {precision:.3} | {recall:.3} | {f1:.3} | {:.3} |", alone.prf().f1);
     }
     out
-}
-
-fn sum(
-    seeds: &[(u64, PhantomScores)],
-    of: impl Fn(&PhantomScores) -> &Scores,
-    k: usize,
-) -> crate::eval::clinical::Counts {
-    let mut total = crate::eval::clinical::Counts::default();
-    for (_, scores) in seeds {
-        let counts = of(scores).labels()[k];
-        total.true_positives += counts.true_positives;
-        total.false_positives += counts.false_positives;
-        total.false_negatives += counts.false_negatives;
-    }
-    total
 }
 
 /// All numbers.
