@@ -397,8 +397,10 @@ typedef int32_t (*diffvp_progress_callback)(int32_t stage, float done, void *use
  `message` what. Both are UTF-8 with a NUL at their end and live until the callback returns. No message holds
  patient data.
 
- It is called on any thread, by several at a time, also on threads of ONNX Runtime. Messages that its own calls of
- this library cause are dropped. It must not throw or jump out.
+ It is called on any thread, by several at a time, also on threads of ONNX Runtime, and in the middle of loading and
+ reporting. So it cannot do these itself: the diffvp_runtime_ functions, diffvp_reporter_open, diffvp_reporter_swap and
+ the report functions are DIFFVP_STATUS_REENTRANT inside it. Messages that its other calls of this library cause are
+ dropped. It must not throw or jump out.
  */
 typedef void (*diffvp_log_callback)(int32_t level, const char *target, const char *message, void *user_data);
 
@@ -480,24 +482,29 @@ int32_t diffvp_string_free(struct diffvp_string *string);
 
  `library` is the path of libonnxruntime; null to look where ORT_DYLIB_PATH says, beside the executable, and in
  the cache folder, in this order. A host that has loaded ONNX Runtime itself names that file here. Naming
- another file than the one that is loaded is DIFFVP_STATUS_RUNTIME_UNUSABLE.
+ another file than the one that is loaded is DIFFVP_STATUS_RUNTIME_UNUSABLE; where none is found,
+ DIFFVP_STATUS_RUNTIME_NOT_FOUND; inside a log callback, DIFFVP_STATUS_REENTRANT.
 
- Where the environment variable ORT_DISABLE_TELEMETRY is not 1, this call sets it, which is not safe while
- other threads read the environment: set it before starting threads, or call this function before.
+ Where the environment variable ORT_DISABLE_TELEMETRY is not 1, the call that loads the library sets it, which is not
+ safe while other threads read the environment: set it before starting threads, or call this function before.
+ The other functions that load are diffvp_runtime_version, diffvp_runtime_library and diffvp_reporter_open.
  Waits while another thread loads the library.
  */
 int32_t diffvp_runtime_init(const char *library,
                             struct diffvp_error **error);
 
 /*
- Version of the loaded ONNX Runtime, such as "1.31.1", and loads it where that has not happened.
+ Version of the loaded ONNX Runtime, such as "1.31.1", and loads it where that has not happened: then with the errors
+ of diffvp_runtime_init.
 
  `*version` belongs to the caller: diffvp_string_free.
  */
-int32_t diffvp_runtime_version(struct diffvp_string **version, struct diffvp_error **error);
+int32_t diffvp_runtime_version(struct diffvp_string **version,
+                               struct diffvp_error **error);
 
 /*
- Path of the loaded ONNX Runtime, and loads it where that has not happened.
+ Path of the loaded ONNX Runtime, and loads it where that has not happened: then with the errors of
+ diffvp_runtime_init.
 
  `*path` belongs to the caller: diffvp_string_free.
  */
@@ -510,7 +517,7 @@ int32_t diffvp_options_new(struct diffvp_options **options, struct diffvp_error 
 
 /*
  Where the graphs run: one of DIFFVP_DEVICE_CPU (the default), DIFFVP_DEVICE_CUDA, DIFFVP_DEVICE_TENSORRT,
- and the number of the GPU (0 for the processor). A device that cannot be used is an error when the reporter
+ and the number of the GPU (0 for the processor); anything else is DIFFVP_STATUS_INVALID_ARGUMENT. A device that cannot be used is an error when the reporter
  is opened; nothing falls back. Read by diffvp_reporter_open.
  */
 int32_t diffvp_options_set_device(struct diffvp_options *options,
@@ -519,7 +526,8 @@ int32_t diffvp_options_set_device(struct diffvp_options *options,
                                   struct diffvp_error **error);
 
 /*
- Threads inside an operator; 0, the default, for all cores. Read by diffvp_reporter_open.
+ Threads inside an operator; 0, the default, for all cores; at most 1024, which diffvp_reporter_open checks. Read by
+ diffvp_reporter_open.
  */
 int32_t diffvp_options_set_threads(struct diffvp_options *options,
                                    size_t threads,
@@ -546,8 +554,8 @@ int32_t diffvp_options_set_sampling_greedy(struct diffvp_options *options, struc
 
 /*
  Draws tokens at random. `temperature` is above 0. `top_k` keeps that many most probable tokens, 0 for all.
- `top_p`, above 0 and at most 1, keeps the smallest set of tokens whose probability reaches it. Read by the
- report functions.
+ `top_p`, above 0 and at most 1, keeps the smallest set of tokens whose probability reaches it. Other numbers are
+ DIFFVP_STATUS_INVALID_OPTION. Read by the report functions.
  */
 int32_t diffvp_options_set_sampling_random(struct diffvp_options *options,
                                            float temperature,
@@ -586,7 +594,8 @@ int32_t diffvp_options_set_max_new_tokens(struct diffvp_options *options,
 
 /*
  Whether a scan that shows another part of the body than the model is for is reported all the same: 1, or 0, the
- default, for DIFFVP_STATUS_OUT_OF_SCOPE. Read by the report functions.
+ default, for DIFFVP_STATUS_OUT_OF_SCOPE. Another number is DIFFVP_STATUS_INVALID_ARGUMENT. Values that are not
+ Hounsfield units stay out of scope where the package says so. Read by the report functions.
  */
 int32_t diffvp_options_set_any_body_part(struct diffvp_options *options,
                                          int32_t any,
@@ -610,7 +619,7 @@ int32_t diffvp_options_set_series_instance_uid(struct diffvp_options *options,
 
 /*
  Spacing for NIfTI files whose header has none: three numbers above 0, x, y, z in mm; null for none, the
- default. The numbers are copied. Read by diffvp_scan_open.
+ default. Other numbers are DIFFVP_STATUS_INVALID_OPTION. The numbers are copied. Read by diffvp_scan_open.
  */
 int32_t diffvp_options_set_spacing_mm(struct diffvp_options *options,
                                       const double *spacing_mm,
@@ -699,7 +708,8 @@ int32_t diffvp_scan_free(struct diffvp_scan *scan);
 
  `buffers` are `count` addresses and `sizes` their lengths in bytes. They are read during the call only.
  `options` (null for defaults) gives the limit of voxels and the series.
- `*scan` belongs to the caller: diffvp_scan_free. Errors name files by their position.
+ `*scan` belongs to the caller: diffvp_scan_free. Errors are 14 to 20 of the status table; they name files by their
+ position. No files, or none with an image, is DIFFVP_STATUS_NOT_A_VOLUME.
  */
 int32_t diffvp_scan_from_dicom(const void *const *buffers,
                                const size_t *sizes,
@@ -718,6 +728,10 @@ int32_t diffvp_scan_from_dicom(const void *const *buffers,
 
  Everything is copied: the arrays may be freed after the call. `options` (null for defaults) gives the limit of
  voxels. `*scan` belongs to the caller: diffvp_scan_free.
+
+ Errors: DIFFVP_STATUS_INVALID_SIZE where `count` is 0 or not the product of `dims`; DIFFVP_STATUS_LIMIT_EXCEEDED above
+ the limit of voxels; DIFFVP_STATUS_GEOMETRY for a spacing that is not above 0, an origin that is not finite, or a
+ direction whose columns are not orthonormal within 1e-3; DIFFVP_STATUS_OUT_OF_MEMORY.
  */
 int32_t diffvp_scan_from_hu_i16(const int16_t *voxels_hu,
                                 size_t count,
@@ -730,7 +744,7 @@ int32_t diffvp_scan_from_hu_i16(const int16_t *voxels_hu,
                                 struct diffvp_error **error);
 
 /*
- As diffvp_scan_from_hu_i16, from 32-bit floats, which must be finite.
+ As diffvp_scan_from_hu_i16, from 32-bit floats, which must be finite: DIFFVP_STATUS_INVALID_VOXELS where they are not.
  */
 int32_t diffvp_scan_from_hu_f32(const float *voxels_hu,
                                 size_t count,
@@ -772,8 +786,8 @@ int32_t diffvp_cancel_free(struct diffvp_cancel *cancel);
  Opens a model package: verifies all of it and loads it, which takes seconds.
 
  `package` is the path of its folder, in UTF-8. `options` (null for defaults) gives device, threads and
- concurrency. `*reporter` belongs to the caller: diffvp_reporter_free. Errors are 10 to 16, 30 to 53 and 71 of the
- status table.
+ concurrency; more than 1024 threads are DIFFVP_STATUS_INVALID_OPTION. `*reporter` belongs to the caller:
+ diffvp_reporter_free. Errors are 10 to 16, 30 to 53 and 71 of the status table.
  */
 int32_t diffvp_reporter_open(const char *package,
                              const struct diffvp_options *options,
@@ -782,7 +796,8 @@ int32_t diffvp_reporter_open(const char *package,
 
 /*
  Loads another package, or another version, and uses it for every report that begins from now on. Reports that
- are running finish on the one they began with. On an error nothing changes. From any thread.
+ are running finish on the one they began with, and go on meanwhile. Takes seconds, as diffvp_reporter_open, and has its
+ errors; on an error nothing changes. From any thread.
  */
 int32_t diffvp_reporter_swap(const struct diffvp_reporter *reporter,
                              const char *package,
@@ -827,9 +842,10 @@ int32_t diffvp_reporter_device(const struct diffvp_reporter *reporter,
 /*
  Reports a scan, and returns when the report is there.
 
- `options` (null for defaults) gives seed, sampling, reference and the limit of tokens. `cancel` may be null.
- `*report` belongs to the caller: diffvp_report_free. Errors are 21, 53, 70, 71 and 73 of the status table,
- and DIFFVP_STATUS_REENTRANT (see diffvp_text_callback).
+ `options` (null for defaults) gives seed, sampling, reference, the limit of tokens and whether any part of the body is
+ reported. `cancel` may be null. `*report` belongs to the caller: diffvp_report_free. Errors are 16 (no memory, or a
+ spacing that makes too many voxels), 21, 30 and 36 (a package that contradicts itself), 53, 70, 71 and 73 of the status
+ table, and DIFFVP_STATUS_REENTRANT (see diffvp_text_callback and diffvp_log_callback).
  */
 int32_t diffvp_reporter_report(const struct diffvp_reporter *reporter,
                                const struct diffvp_scan *scan,
@@ -992,7 +1008,8 @@ int32_t diffvp_report_map_grid(const struct diffvp_report *report,
 /*
  Computes the difference map on the scan's grid into `values`, x fastest, then y, then z: 0 or more, 0 outside the
  model's field of view. `capacity` is the number of values that fit; the product of diffvp_report_map_dims is
- needed, and less is DIFFVP_STATUS_BUFFER_TOO_SMALL.
+ needed, and less is DIFFVP_STATUS_BUFFER_TOO_SMALL. Where there is no memory for a copy of the map:
+ DIFFVP_STATUS_LIMIT_EXCEEDED.
  */
 int32_t diffvp_report_map(const struct diffvp_report *report,
                           float *values,
@@ -1000,8 +1017,9 @@ int32_t diffvp_report_map(const struct diffvp_report *report,
                           struct diffvp_error **error);
 
 /*
- The highest value of the difference map, and its place in LPS patient coordinates in mm (three values). Each
- place may be null.
+ The highest value among the model's features, which are coarser than the scan's grid, and the centre of that feature
+ in LPS patient coordinates in mm (three values), moved into the scan where it lies outside. Values of
+ diffvp_report_map are interpolated between features, so none of them is higher. Each place may be null.
  */
 int32_t diffvp_report_map_peak(const struct diffvp_report *report,
                                float *value,
@@ -1009,626 +1027,11 @@ int32_t diffvp_report_map_peak(const struct diffvp_report *report,
                                struct diffvp_error **error);
 
 /*
- Makes a cancel handle.
- */
-int32_t diffvp_cancel_new(struct diffvp_cancel **cancel, struct diffvp_error **error);
-
-/*
- Stops the reports that were given this handle, and those that will be. Returns at once; a report that is
- waiting or running, also inside a graph, ends soon after with DIFFVP_STATUS_CANCELLED. From any thread, and
- from callbacks; not from signal handlers.
- */
-int32_t diffvp_cancel_trigger(const struct diffvp_cancel *cancel, struct diffvp_error **error);
-
-/*
- Writes 1 to `*triggered` after diffvp_cancel_trigger, 0 before.
- */
-int32_t diffvp_cancel_is_triggered(const struct diffvp_cancel *cancel,
-                                   int32_t *triggered,
-                                   struct diffvp_error **error);
-
-/*
- Frees a cancel handle. Null is allowed and does nothing.
-
- Returns DIFFVP_STATUS_OK, or DIFFVP_STATUS_STALE_HANDLE and the like, without harm.
- */
-int32_t diffvp_cancel_free(struct diffvp_cancel *cancel);
-
-/*
- Number of the error: the status that the failing call returned.
-
- Returns DIFFVP_STATUS_OK, or a status of misuse.
- */
-int32_t diffvp_error_status(const struct diffvp_error *error, int32_t *status);
-
-/*
- What went wrong, in English, with what was expected and what was found. Holds no patient data.
-
- `*message` belongs to the error and lives until diffvp_error_free.
- Returns DIFFVP_STATUS_OK, or a status of misuse.
- */
-int32_t diffvp_error_message(const struct diffvp_error *error, const char **message);
-
-/*
- Frees an error. Null is allowed and does nothing.
-
- Returns DIFFVP_STATUS_OK, or DIFFVP_STATUS_STALE_HANDLE and the like, without harm.
- */
-int32_t diffvp_error_free(struct diffvp_error *error);
-
-/*
  Sends messages up to `max_level` (one of the DIFFVP_LOG_ constants) to `callback`, in place of the callback that was
  set before; null ends logging. By default nothing is logged anywhere.
 
  When the call returns, the earlier callback is not running any more and will not be called again: its user data
- may be freed. Not from inside a log callback: DIFFVP_STATUS_REENTRANT. In a program that links the library
- statically and has its own listener of Rust's `tracing`: DIFFVP_STATUS_LOG_TAKEN.
- */
-int32_t diffvp_log_set(diffvp_log_callback callback,
-                       int32_t max_level,
-                       void *user_data,
-                       struct diffvp_error **error);
-
-/*
- Makes options with the default of every setting.
- */
-int32_t diffvp_options_new(struct diffvp_options **options, struct diffvp_error **error);
-
-/*
- Where the graphs run: one of DIFFVP_DEVICE_CPU (the default), DIFFVP_DEVICE_CUDA, DIFFVP_DEVICE_TENSORRT,
- and the number of the GPU (0 for the processor). A device that cannot be used is an error when the reporter
- is opened; nothing falls back. Read by diffvp_reporter_open.
- */
-int32_t diffvp_options_set_device(struct diffvp_options *options,
-                                  int32_t device,
-                                  uint32_t index,
-                                  struct diffvp_error **error);
-
-/*
- Threads inside an operator; 0, the default, for all cores. Read by diffvp_reporter_open.
- */
-int32_t diffvp_options_set_threads(struct diffvp_options *options,
-                                   size_t threads,
-                                   struct diffvp_error **error);
-
-/*
- Reports that one reporter makes at a time; further calls wait, and can be cancelled while they do. 0, the
- default, for no limit. Each running report holds its own working memory. Read by diffvp_reporter_open.
- */
-int32_t diffvp_options_set_concurrency(struct diffvp_options *options,
-                                       size_t reports,
-                                       struct diffvp_error **error);
-
-/*
- Seed of everything that is drawn at random: the normal reference, and tokens where sampling is random.
- Default 0. The same scan, package, options and device give the same report. Read by the report functions.
- */
-int32_t diffvp_options_set_seed(struct diffvp_options *options, uint64_t seed, struct diffvp_error **error);
-
-/*
- Always takes the most probable token; the default. Read by the report functions.
- */
-int32_t diffvp_options_set_sampling_greedy(struct diffvp_options *options, struct diffvp_error **error);
-
-/*
- Draws tokens at random. `temperature` is above 0. `top_k` keeps that many most probable tokens, 0 for all.
- `top_p`, above 0 and at most 1, keeps the smallest set of tokens whose probability reaches it. Read by the
- report functions.
- */
-int32_t diffvp_options_set_sampling_random(struct diffvp_options *options,
-                                           float temperature,
-                                           size_t top_k,
-                                           float top_p,
-                                           struct diffvp_error **error);
-
-/*
- Compares with a normal reference that the seed draws; the default. Read by the report functions.
- */
-int32_t diffvp_options_set_reference_seeded(struct diffvp_options *options, struct diffvp_error **error);
-
-/*
- Compares with the normal reference at this position of the package's bank. A position that the bank does not
- have is DIFFVP_STATUS_INVALID_OPTION when the report is made. Read by the report functions.
- */
-int32_t diffvp_options_set_reference_index(struct diffvp_options *options,
-                                           size_t index,
-                                           struct diffvp_error **error);
-
-/*
- Compares with the normal reference of this name in the package's bank. A name that the bank does not have is
- DIFFVP_STATUS_INVALID_OPTION when the report is made. The name is copied. Read by the report functions.
- */
-int32_t diffvp_options_set_reference_id(struct diffvp_options *options,
-                                        const char *id,
-                                        struct diffvp_error **error);
-
-/*
- Most tokens that the model writes. It can only lower the number of the package's manifest, which is the
- default. Read by the report functions.
- */
-int32_t diffvp_options_set_max_new_tokens(struct diffvp_options *options,
-                                          size_t tokens,
-                                          struct diffvp_error **error);
-
-/*
- Whether a scan that shows another part of the body than the model is for is reported all the same: 1, or 0, the
- default, for DIFFVP_STATUS_OUT_OF_SCOPE. Read by the report functions.
- */
-int32_t diffvp_options_set_any_body_part(struct diffvp_options *options,
-                                         int32_t any,
-                                         struct diffvp_error **error);
-
-/*
- Most voxels that a scan may have, 2^30 by default; more is DIFFVP_STATUS_LIMIT_EXCEEDED before memory is
- taken. Read by the functions that make scans.
- */
-int32_t diffvp_options_set_max_voxels(struct diffvp_options *options,
-                                      uint64_t voxels,
-                                      struct diffvp_error **error);
-
-/*
- Loads the DICOM series with this SeriesInstanceUID instead of the best one; null for the best one, the
- default. The text is copied. Read by diffvp_scan_open and diffvp_scan_from_dicom.
- */
-int32_t diffvp_options_set_series_instance_uid(struct diffvp_options *options,
-                                               const char *uid,
-                                               struct diffvp_error **error);
-
-/*
- Spacing for NIfTI files whose header has none: three numbers above 0, x, y, z in mm; null for none, the
- default. The numbers are copied. Read by diffvp_scan_open.
- */
-int32_t diffvp_options_set_spacing_mm(struct diffvp_options *options,
-                                      const double *spacing_mm,
-                                      struct diffvp_error **error);
-
-/*
- Frees options. Null is allowed and does nothing.
-
- Returns DIFFVP_STATUS_OK, or DIFFVP_STATUS_STALE_HANDLE and the like, without harm.
- */
-int32_t diffvp_options_free(struct diffvp_options *options);
-
-/*
- The text as the model wrote it, headings included, and its length in bytes (`length` may be null).
- */
-int32_t diffvp_report_text(const struct diffvp_report *report,
-                           const char **text,
-                           size_t *length,
-                           struct diffvp_error **error);
-
-/*
- The report for people: sections, findings, warnings, what made it, intended use; and its length in bytes
- (`length` may be null).
- */
-int32_t diffvp_report_printed(const struct diffvp_report *report,
-                              const char **text,
-                              size_t *length,
-                              struct diffvp_error **error);
-
-/*
- The whole report as JSON (docs/report-json.md), and its length in bytes (`length` may be null).
- */
-int32_t diffvp_report_json(const struct diffvp_report *report,
-                           const char **json,
-                           size_t *length,
-                           struct diffvp_error **error);
-
-/*
- What made the report, as JSON: versions, device, model, package hash, reference, seed and more; and its length
- in bytes (`length` may be null). Holds nothing about the patient.
- */
-int32_t diffvp_report_provenance_json(const struct diffvp_report *report,
-                                      const char **json,
-                                      size_t *length,
-                                      struct diffvp_error **error);
-
-/*
- Number of sections; empty ones are left out.
- */
-int32_t diffvp_report_section_count(const struct diffvp_report *report,
-                                    size_t *count,
-                                    struct diffvp_error **error);
-
-/*
- A section, in the order of the report: the region as the data spells it, the heading as printed, the text
- without heading. Text under no heading has an empty region and heading. `region` and `heading` may be null.
- */
-int32_t diffvp_report_section(const struct diffvp_report *report,
-                              size_t index,
-                              const char **region,
-                              const char **heading,
-                              const char **text,
-                              struct diffvp_error **error);
-
-/*
- Number of findings that the classifier knows.
- */
-int32_t diffvp_report_finding_count(const struct diffvp_report *report,
-                                    size_t *count,
-                                    struct diffvp_error **error);
-
-/*
- A finding, in the order of the manifest: its name, its probability and the threshold from which it is taken as
- present (both 0 to 1), and whether it is (1 or 0). Each place but `name` may be null.
- */
-int32_t diffvp_report_finding(const struct diffvp_report *report,
-                              size_t index,
-                              const char **name,
-                              float *probability,
-                              float *threshold,
-                              int32_t *present,
-                              struct diffvp_error **error);
-
-/*
- Importance of each latent token, the squared distance from the token of the reference, and their number
- (`count` may be null). `*values` belongs to the report.
- */
-int32_t diffvp_report_importance(const struct diffvp_report *report,
-                                 const float **values,
-                                 size_t *count,
-                                 struct diffvp_error **error);
-
-/*
- Number of warnings from scan, package and writing.
- */
-int32_t diffvp_report_warning_count(const struct diffvp_report *report,
-                                    size_t *count,
-                                    struct diffvp_error **error);
-
-/*
- A warning: a stable word such as "report_truncated", and a sentence without patient data. `code` may be null.
- */
-int32_t diffvp_report_warning(const struct diffvp_report *report,
-                              size_t index,
-                              const char **code,
-                              const char **message,
-                              struct diffvp_error **error);
-
-/*
- Whether the maker of the model allows clinical use (1 or 0), and what it may be used for, in the words of the
- manifest. A host shows the statement with every report. Each place may be null.
- */
-int32_t diffvp_report_intended_use(const struct diffvp_report *report,
-                                   int32_t *clinical_use,
-                                   const char **statement,
-                                   struct diffvp_error **error);
-
-/*
- Frees a report with all that its functions handed out. Null is allowed and does nothing.
-
- Returns DIFFVP_STATUS_OK, or DIFFVP_STATUS_STALE_HANDLE and the like, without harm.
- */
-int32_t diffvp_report_free(struct diffvp_report *report);
-
-/*
- Number of values of the difference map along x, y, z, which is the scan's own grid: `dims` has room for three.
- */
-int32_t diffvp_report_map_dims(const struct diffvp_report *report,
-                               size_t *dims,
-                               struct diffvp_error **error);
-
-/*
- The grid of the difference map, which is the scan's, with the conventions of diffvp_scan_grid. Each place may be
- null.
- */
-int32_t diffvp_report_map_grid(const struct diffvp_report *report,
-                               double *spacing_mm,
-                               double *direction,
-                               double *origin_mm,
-                               struct diffvp_error **error);
-
-/*
- Computes the difference map on the scan's grid into `values`, x fastest, then y, then z: 0 or more, 0 outside the
- model's field of view. `capacity` is the number of values that fit; the product of diffvp_report_map_dims is
- needed, and less is DIFFVP_STATUS_BUFFER_TOO_SMALL.
- */
-int32_t diffvp_report_map(const struct diffvp_report *report,
-                          float *values,
-                          size_t capacity,
-                          struct diffvp_error **error);
-
-/*
- The highest value of the difference map, and its place in LPS patient coordinates in mm (three values). Each
- place may be null.
- */
-int32_t diffvp_report_map_peak(const struct diffvp_report *report,
-                               float *value,
-                               double *position_mm,
-                               struct diffvp_error **error);
-
-/*
- Opens a model package: verifies all of it and loads it, which takes seconds.
-
- `package` is the path of its folder, in UTF-8. `options` (null for defaults) gives device, threads and
- concurrency. `*reporter` belongs to the caller: diffvp_reporter_free. Errors are 10 to 16, 30 to 53 and 71 of the
- status table.
- */
-int32_t diffvp_reporter_open(const char *package,
-                             const struct diffvp_options *options,
-                             struct diffvp_reporter **reporter,
-                             struct diffvp_error **error);
-
-/*
- Loads another package, or another version, and uses it for every report that begins from now on. Reports that
- are running finish on the one they began with. On an error nothing changes. From any thread.
- */
-int32_t diffvp_reporter_swap(const struct diffvp_reporter *reporter,
-                             const char *package,
-                             struct diffvp_error **error);
-
-/*
- Id of the model in use, from the manifest of the package.
-
- `*id` belongs to the caller: diffvp_string_free.
- */
-int32_t diffvp_reporter_model_id(const struct diffvp_reporter *reporter,
-                                 struct diffvp_string **id,
-                                 struct diffvp_error **error);
-
-/*
- Version of the model in use, from the manifest of the package.
-
- `*version` belongs to the caller: diffvp_string_free.
- */
-int32_t diffvp_reporter_model_version(const struct diffvp_reporter *reporter,
-                                      struct diffvp_string **version,
-                                      struct diffvp_error **error);
-
-/*
- The manifest of the package in use, as JSON: findings, sections, references, intended use and more.
-
- `*json` belongs to the caller: diffvp_string_free.
- */
-int32_t diffvp_reporter_manifest_json(const struct diffvp_reporter *reporter,
-                                      struct diffvp_string **json,
-                                      struct diffvp_error **error);
-
-/*
- The device in use: "cpu", "cuda:0", "tensorrt:0" and so on.
-
- `*device` belongs to the caller: diffvp_string_free.
- */
-int32_t diffvp_reporter_device(const struct diffvp_reporter *reporter,
-                               struct diffvp_string **device,
-                               struct diffvp_error **error);
-
-/*
- Reports a scan, and returns when the report is there.
-
- `options` (null for defaults) gives seed, sampling, reference and the limit of tokens. `cancel` may be null.
- `*report` belongs to the caller: diffvp_report_free. Errors are 21, 53, 70, 71 and 73 of the status table,
- and DIFFVP_STATUS_REENTRANT (see diffvp_text_callback).
- */
-int32_t diffvp_reporter_report(const struct diffvp_reporter *reporter,
-                               const struct diffvp_scan *scan,
-                               const struct diffvp_options *options,
-                               const struct diffvp_cancel *cancel,
-                               struct diffvp_report **report,
-                               struct diffvp_error **error);
-
-/*
- As diffvp_reporter_report, telling callbacks of text as it is written and of stages as they begin. Each
- callback may be null. `user_data` is handed to both and is not looked at.
- */
-int32_t diffvp_reporter_report_streaming(const struct diffvp_reporter *reporter,
-                                         const struct diffvp_scan *scan,
-                                         const struct diffvp_options *options,
-                                         const struct diffvp_cancel *cancel,
-                                         diffvp_text_callback on_text,
-                                         diffvp_progress_callback on_progress,
-                                         void *user_data,
-                                         struct diffvp_report **report,
-                                         struct diffvp_error **error);
-
-/*
- Frees a reporter; the package is unloaded when the last report that runs on it has ended. Null is allowed and
- does nothing.
-
- Returns DIFFVP_STATUS_OK, or DIFFVP_STATUS_STALE_HANDLE and the like, without harm.
- */
-int32_t diffvp_reporter_free(struct diffvp_reporter *reporter);
-
-/*
- Loads ONNX Runtime, which happens once in a process. Calling it is not needed; it lets a host name the library
- and hear early that it cannot be used.
-
- `library` is the path of libonnxruntime; null to look where ORT_DYLIB_PATH says, beside the executable, and in
- the cache folder, in this order. A host that has loaded ONNX Runtime itself names that file here. Naming
- another file than the one that is loaded is DIFFVP_STATUS_RUNTIME_UNUSABLE.
-
- Where the environment variable ORT_DISABLE_TELEMETRY is not 1, this call sets it, which is not safe while
- other threads read the environment: set it before starting threads, or call this function before.
- Waits while another thread loads the library.
- */
-int32_t diffvp_runtime_init(const char *library,
-                            struct diffvp_error **error);
-
-/*
- Version of the loaded ONNX Runtime, such as "1.31.1", and loads it where that has not happened.
-
- `*version` belongs to the caller: diffvp_string_free.
- */
-int32_t diffvp_runtime_version(struct diffvp_string **version, struct diffvp_error **error);
-
-/*
- Path of the loaded ONNX Runtime, and loads it where that has not happened.
-
- `*path` belongs to the caller: diffvp_string_free.
- */
-int32_t diffvp_runtime_library(struct diffvp_string **path, struct diffvp_error **error);
-
-/*
- Opens a NIfTI file, a DICOM file, or a folder with one or many DICOM series. Content decides what a file is.
-
- `path` is UTF-8. `options` (null for defaults) gives the limit of voxels, the series and the spacing.
- `*scan` belongs to the caller: diffvp_scan_free. Errors are 10 to 20 and 71 of the status table.
- */
-int32_t diffvp_scan_open(const char *path,
-                         const struct diffvp_options *options,
-                         struct diffvp_scan **scan,
-                         struct diffvp_error **error);
-
-/*
- Number of voxels along x, y, z: `dims` has room for three values.
- */
-int32_t diffvp_scan_dims(const struct diffvp_scan *scan, size_t *dims, struct diffvp_error **error);
-
-/*
- The grid of a scan in the patient coordinates of DICOM and ITK (LPS, mm). Each place may be null.
-
- `spacing_mm`: three values, x, y, z. `direction`: nine values, row by row; column a is the unit vector of grid
- axis a. `origin_mm`: three values, the centre of voxel (0, 0, 0).
- */
-int32_t diffvp_scan_grid(const struct diffvp_scan *scan,
-                         double *spacing_mm,
-                         double *direction,
-                         double *origin_mm,
-                         struct diffvp_error **error);
-
-/*
- The voxels in Hounsfield units, x fastest, then y, then z, and their number (`count` may be null).
-
- `*voxels_hu` belongs to the scan and lives until diffvp_scan_free.
- */
-int32_t diffvp_scan_voxels(const struct diffvp_scan *scan,
-                           const float **voxels_hu,
-                           size_t *count,
-                           struct diffvp_error **error);
-
-/*
- Number of warnings: what was decided or noticed while loading.
- */
-int32_t diffvp_scan_warning_count(const struct diffvp_scan *scan, size_t *count, struct diffvp_error **error);
-
-/*
- A warning: a stable word such as "series_chosen", and a sentence without patient data. `code` may be null.
-
- The strings belong to the scan and live until diffvp_scan_free.
- */
-int32_t diffvp_scan_warning(const struct diffvp_scan *scan,
-                            size_t index,
-                            const char **code,
-                            const char **message,
-                            struct diffvp_error **error);
-
-/*
- Where the scan comes from, as JSON: format, number of files, and the series that were seen with the reason
- why each was refused. Holds series UIDs and no other identifier.
-
- `*json` belongs to the scan and lives until diffvp_scan_free.
- */
-int32_t diffvp_scan_source_json(const struct diffvp_scan *scan,
-                                const char **json,
-                                struct diffvp_error **error);
-
-/*
- Frees a scan. Null is allowed and does nothing.
-
- Returns DIFFVP_STATUS_OK, or DIFFVP_STATUS_STALE_HANDLE and the like, without harm.
- */
-int32_t diffvp_scan_free(struct diffvp_scan *scan);
-
-/*
- Makes a scan from DICOM files in memory, in any order; the rules are those for a folder.
-
- `buffers` are `count` addresses and `sizes` their lengths in bytes. They are read during the call only.
- `options` (null for defaults) gives the limit of voxels and the series.
- `*scan` belongs to the caller: diffvp_scan_free. Errors name files by their position.
- */
-int32_t diffvp_scan_from_dicom(const void *const *buffers,
-                               const size_t *sizes,
-                               size_t count,
-                               const struct diffvp_options *options,
-                               struct diffvp_scan **scan,
-                               struct diffvp_error **error);
-
-/*
- Makes a scan from 16-bit voxels in Hounsfield units (rescaled, not stored values), x fastest, then y, then z.
-
- `count` is the number of voxels and must be the product of `dims`. `dims` and `spacing_mm` are three values,
- x, y, z. `direction` is nine values, row by row, column a the unit vector of grid axis a in LPS coordinates;
- null for axes to the left, the back and the head. `origin_mm` is the centre of voxel (0, 0, 0) in LPS
- coordinates; null for zero. These are the conventions of ITK, and of DICOM.
-
- Everything is copied: the arrays may be freed after the call. `options` (null for defaults) gives the limit of
- voxels. `*scan` belongs to the caller: diffvp_scan_free.
- */
-int32_t diffvp_scan_from_hu_i16(const int16_t *voxels_hu,
-                                size_t count,
-                                const size_t *dims,
-                                const double *spacing_mm,
-                                const double *direction,
-                                const double *origin_mm,
-                                const struct diffvp_options *options,
-                                struct diffvp_scan **scan,
-                                struct diffvp_error **error);
-
-/*
- As diffvp_scan_from_hu_i16, from 32-bit floats, which must be finite.
- */
-int32_t diffvp_scan_from_hu_f32(const float *voxels_hu,
-                                size_t count,
-                                const size_t *dims,
-                                const double *spacing_mm,
-                                const double *direction,
-                                const double *origin_mm,
-                                const struct diffvp_options *options,
-                                struct diffvp_scan **scan,
-                                struct diffvp_error **error);
-
-/*
- Name of a status as one stable word, such as `"not_found"`; `"unknown"` for other numbers.
-
- The string is static: never free it. May be called from any thread at any time.
- */
-const char *diffvp_status_name(int32_t status);
-
-/*
- Meaning of a status in a few English words. What went wrong in one call is in its `diffvp_error`.
-
- The string is static: never free it. May be called from any thread at any time.
- */
-const char *diffvp_status_meaning(int32_t status);
-
-/*
- The text, UTF-8 with a NUL at its end, and its length in bytes without the NUL (`length` may be null).
-
- `*text` belongs to the string and lives until diffvp_string_free.
- */
-int32_t diffvp_string_text(const struct diffvp_string *string,
-                           const char **text,
-                           size_t *length,
-                           struct diffvp_error **error);
-
-/*
- Frees a string. Null is allowed and does nothing.
-
- Returns DIFFVP_STATUS_OK, or DIFFVP_STATUS_STALE_HANDLE and the like, without harm.
- */
-int32_t diffvp_string_free(struct diffvp_string *string);
-
-/*
- Version of the library in use, such as "0.1.0".
-
- The string is static: never free it. May be called from any thread at any time.
- */
-const char *diffvp_version(void);
-
-/*
- Version of the interface of the library in use. Where it is not DIFFVP_ABI_VERSION, the program was compiled
- for another library: stop.
-
- May be called from any thread at any time.
- */
-uint32_t diffvp_abi_version(void);
-
-/*
- Sends messages up to `max_level` (one of the DIFFVP_LOG_ constants) to `callback`, in place of the callback that was
- set before; null ends logging. By default nothing is logged anywhere.
-
- When the call returns, the earlier callback is not running any more and will not be called again: its user data
- may be freed. Not from inside a log callback: DIFFVP_STATUS_REENTRANT. In a program that links the library
+ may be freed. It waits for callbacks that are running: do not hold a lock that the callback takes. Not from inside a log callback: DIFFVP_STATUS_REENTRANT. In a program that links the library
  statically and has its own listener of Rust's `tracing`: DIFFVP_STATUS_LOG_TAKEN.
  */
 int32_t diffvp_log_set(diffvp_log_callback callback,

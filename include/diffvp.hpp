@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <memory>
+#include <mutex>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -93,12 +95,68 @@ template <class F, class... Arguments> std::string text(F f, Arguments... argume
 } // namespace detail
 
 inline std::string version() { return diffvp_version(); }
+inline std::uint32_t abi_version() { return diffvp_abi_version(); }
 
 // Loads ONNX Runtime; an empty path searches. See diffvp_runtime_init.
 inline void init_runtime(const std::string &library = std::string())
 {
     detail::call(diffvp_runtime_init, library.empty() ? nullptr : library.c_str());
 }
+inline std::string runtime_version() { return detail::text(diffvp_runtime_version); }
+inline std::string runtime_library() { return detail::text(diffvp_runtime_library); }
+
+// Hears the messages of the library, on any thread, several at a time; see diffvp_log_callback. One at a time in a
+// process: a later one takes the place of an earlier one. Ends when it is destroyed. What the function throws is dropped.
+class Log {
+public:
+    using Function = std::function<void(std::int32_t level, const std::string &target, const std::string &message)>;
+    Log(std::int32_t max_level, Function function) : function_(new Function(std::move(function)))
+    {
+        const std::lock_guard<std::mutex> guard(mutex());
+        detail::call(diffvp_log_set, on_log, max_level, static_cast<void *>(function_.get()));
+        current() = this;
+    }
+    Log(const Log &) = delete;
+    Log &operator=(const Log &) = delete;
+    ~Log()
+    {
+        const std::lock_guard<std::mutex> guard(mutex());
+        if (current() != this)
+            return;
+        // Inside its own callback a log cannot end: the function is then kept for good.
+        if (diffvp_log_set(nullptr, 0, nullptr, nullptr) == DIFFVP_STATUS_OK)
+            current() = nullptr;
+        else
+            static_cast<void>(function_.release());
+    }
+
+private:
+    static std::mutex &mutex()
+    {
+        static std::mutex mutex;
+        return mutex;
+    }
+    static Log *&current()
+    {
+        static Log *log = nullptr;
+        return log;
+    }
+    static void on_log(std::int32_t level, const char *target, const char *message, void *user_data) noexcept
+    {
+        try {
+            (*static_cast<Function *>(user_data))(level, target, message);
+        } catch (...) {
+        }
+    }
+    std::unique_ptr<Function> function_;
+};
+
+// Where voxels lie: see diffvp_scan_grid.
+struct Grid {
+    double spacing_mm[3];
+    double direction[9];
+    double origin_mm[3];
+};
 
 // Settings with defaults; see the functions of the same name in diffvp.h.
 class Options {
@@ -127,6 +185,7 @@ public:
     {
         return set(diffvp_options_set_spacing_mm, static_cast<const double *>(spacing));
     }
+    Options &no_spacing() { return set(diffvp_options_set_spacing_mm, static_cast<const double *>(nullptr)); }
     const diffvp_options *get() const noexcept { return owner_.get(); }
 
 private:
@@ -204,6 +263,20 @@ public:
         std::vector<std::size_t> dims(3);
         detail::call(diffvp_scan_dims, get(), dims.data());
         return dims;
+    }
+    Grid grid() const
+    {
+        Grid grid = {};
+        detail::call(diffvp_scan_grid, get(), grid.spacing_mm, grid.direction, grid.origin_mm);
+        return grid;
+    }
+    // A copy of the voxels in HU, x fastest.
+    std::vector<float> voxels_hu() const
+    {
+        const float *values = nullptr;
+        std::size_t count = 0;
+        detail::call(diffvp_scan_voxels, get(), &values, &count);
+        return std::vector<float>(values, values + count);
     }
     std::vector<Warning> warnings() const
     {
@@ -307,6 +380,19 @@ public:
         detail::call(diffvp_report_map_dims, get(), dims.data());
         return dims;
     }
+    Grid map_grid() const
+    {
+        Grid grid = {};
+        detail::call(diffvp_report_map_grid, get(), grid.spacing_mm, grid.direction, grid.origin_mm);
+        return grid;
+    }
+    // The highest value among the model's features, and where it is; see diffvp_report_map_peak.
+    float map_peak(double (&position_mm)[3]) const
+    {
+        float value = 0;
+        detail::call(diffvp_report_map_peak, get(), &value, static_cast<double *>(position_mm));
+        return value;
+    }
     // The difference map on the scan's grid, x fastest.
     std::vector<float> map() const
     {
@@ -320,6 +406,12 @@ public:
         const char *statement = nullptr;
         detail::call(diffvp_report_intended_use, get(), static_cast<std::int32_t *>(nullptr), &statement);
         return statement;
+    }
+    bool clinical_use() const
+    {
+        std::int32_t yes = 0;
+        detail::call(diffvp_report_intended_use, get(), &yes, static_cast<const char **>(nullptr));
+        return yes != 0;
     }
     const diffvp_report *get() const noexcept { return owner_.get(); }
 

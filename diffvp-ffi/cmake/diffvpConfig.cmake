@@ -20,7 +20,7 @@ mark_as_advanced(diffvp_INCLUDE_DIR diffvp_LIBRARY diffvp_STATIC_LIBRARY)
 set(_diffvp_system_libraries)
 if(UNIX AND NOT APPLE)
   find_package(Threads REQUIRED)
-  set(_diffvp_system_libraries Threads::Threads m ${CMAKE_DL_LIBS})
+  set(_diffvp_system_libraries Threads::Threads m ${CMAKE_DL_LIBS} gcc_s)
 endif()
 
 if(diffvp_LIBRARY AND NOT TARGET diffvp::diffvp)
@@ -28,13 +28,16 @@ if(diffvp_LIBRARY AND NOT TARGET diffvp::diffvp)
   set_target_properties(diffvp::diffvp PROPERTIES
     IMPORTED_LOCATION "${diffvp_LIBRARY}"
     INTERFACE_INCLUDE_DIRECTORIES "${diffvp_INCLUDE_DIR}")
+  if(diffvp_LIBRARY STREQUAL "${diffvp_STATIC_LIBRARY}")
+    set_property(TARGET diffvp::diffvp PROPERTY INTERFACE_LINK_LIBRARIES "${_diffvp_system_libraries}")
+  endif()
 endif()
 if(diffvp_STATIC_LIBRARY AND NOT TARGET diffvp::static)
   add_library(diffvp::static STATIC IMPORTED)
   set_target_properties(diffvp::static PROPERTIES
     IMPORTED_LOCATION "${diffvp_STATIC_LIBRARY}"
     INTERFACE_INCLUDE_DIRECTORIES "${diffvp_INCLUDE_DIR}"
-    INTERFACE_LINK_LIBRARIES "${_diffvp_system_libraries};gcc_s")
+    INTERFACE_LINK_LIBRARIES "${_diffvp_system_libraries}")
 endif()
 
 set(diffvp_FOUND TRUE)

@@ -3,7 +3,8 @@
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Once;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, Once, PoisonError};
 
 use ffi_support::{ErrorCode, ExternError, call_with_result};
 
@@ -16,6 +17,13 @@ thread_local! {
     /// Where the last panic of this thread happened.
     static PLACE: RefCell<String> = const { RefCell::new(String::new()) };
 }
+
+/// How many calls of this library are running, in all threads.
+static CALLS: AtomicUsize = AtomicUsize::new(0);
+/// Where the last panic of a thread that works for a call happened.
+static PLACE_ELSEWHERE: Mutex<String> = Mutex::new(String::new());
+/// How the library's own threads are called.
+const OWN_THREADS: &str = "diffvp-";
 
 impl From<Failure> for ExternError {
     fn from(failure: Failure) -> Self {
@@ -59,7 +67,10 @@ fn enter(body: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
 fn told(payload: Box<dyn Any + Send>) -> Result<(), Failure> {
     let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let text = text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no text".to_owned());
-    let place = PLACE.with(|place| std::mem::take(&mut *place.borrow_mut()));
+    let mut place = PLACE.with(|place| std::mem::take(&mut *place.borrow_mut()));
+    if place.is_empty() {
+        place = std::mem::take(&mut *PLACE_ELSEWHERE.lock().unwrap_or_else(PoisonError::into_inner));
+    }
     // A payload can panic when it is dropped.
     std::mem::forget(payload);
     Err(Failure::new(DIFFVP_STATUS_PANIC, format!("caught a panic, please report it: {text}{place}")))
@@ -71,6 +82,7 @@ struct Inside;
 impl Inside {
     fn enter() -> Inside {
         DEPTH.with(|depth| depth.set(depth.get() + 1));
+        CALLS.fetch_add(1, Ordering::Relaxed);
         Inside
     }
 }
@@ -78,7 +90,15 @@ impl Inside {
 impl Drop for Inside {
     fn drop(&mut self) {
         DEPTH.with(|depth| depth.set(depth.get() - 1));
+        CALLS.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+/// Whether this thread works for a call: a thread that this library started, or while there are calls one without a name,
+/// as those of rayon, which decode slices.
+fn works_for_a_call() -> bool {
+    let thread = std::thread::current();
+    thread.name().map_or_else(|| CALLS.load(Ordering::Relaxed) > 0, |name| name.starts_with(OWN_THREADS))
 }
 
 /// A panic inside a call is told by its error and not on the host's standard error; others are left to the
@@ -89,11 +109,15 @@ fn quiet_panics() {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
             let inside = DEPTH.try_with(|depth| depth.get() > 0).unwrap_or(false);
-            if !inside {
+            if !inside && !works_for_a_call() {
                 return before(info);
             }
             let place = info.location().map(|at| format!(" ({}:{})", at.file(), at.line())).unwrap_or_default();
-            let _ = PLACE.try_with(|last| last.replace(place));
+            if inside {
+                let _ = PLACE.try_with(|last| last.replace(place));
+            } else {
+                *PLACE_ELSEWHERE.lock().unwrap_or_else(PoisonError::into_inner) = place;
+            }
         }));
     });
 }
@@ -155,6 +179,19 @@ mod tests {
         }
         let (status, _) = message_of(|| std::panic::panic_any(Bomb));
         assert_eq!(status, DIFFVP_STATUS_PANIC);
+    }
+
+    #[test]
+    fn a_panic_of_a_thread_that_works_for_a_call_is_told_too() {
+        let named = || std::thread::Builder::new().name(format!("{OWN_THREADS}test"));
+        for builder in [named(), std::thread::Builder::new()] {
+            let (status, text) = message_of(|| {
+                let joined = builder.spawn(|| panic!("elsewhere")).unwrap().join();
+                std::panic::resume_unwind(joined.unwrap_err())
+            });
+            assert_eq!(status, DIFFVP_STATUS_PANIC);
+            assert!(text.contains("elsewhere") && text.contains("boundary.rs:"), "{text}");
+        }
     }
 
     #[test]

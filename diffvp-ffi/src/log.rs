@@ -29,10 +29,21 @@ pub const DIFFVP_LOG_DEBUG: i32 = 4;
 /// `message` what. Both are UTF-8 with a NUL at their end and live until the callback returns. No message holds
 /// patient data.
 ///
-/// It is called on any thread, by several at a time, also on threads of ONNX Runtime. Messages that its own calls of
-/// this library cause are dropped. It must not throw or jump out.
+/// It is called on any thread, by several at a time, also on threads of ONNX Runtime, and in the middle of loading and
+/// reporting. So it cannot do these itself: the diffvp_runtime_ functions, diffvp_reporter_open, diffvp_reporter_swap and
+/// the report functions are DIFFVP_STATUS_REENTRANT inside it. Messages that its other calls of this library cause are
+/// dropped. It must not throw or jump out.
 pub type diffvp_log_callback =
     Option<unsafe extern "C" fn(level: i32, target: *const c_char, message: *const c_char, user_data: *mut c_void)>;
+
+/// Refuses what waits for loading or reporting to end: the log callback is called in the middle of both.
+pub(crate) fn not_in_callback() -> Result<(), Failure> {
+    if IN_CALLBACK.get() {
+        let why = "loading and reporting are not possible inside the log callback";
+        return Err(Failure::new(DIFFVP_STATUS_REENTRANT, why));
+    }
+    Ok(())
+}
 
 struct Sink {
     callback: unsafe extern "C" fn(i32, *const c_char, *const c_char, *mut c_void),
@@ -55,7 +66,7 @@ thread_local! {
 /// set before; null ends logging. By default nothing is logged anywhere.
 ///
 /// When the call returns, the earlier callback is not running any more and will not be called again: its user data
-/// may be freed. Not from inside a log callback: DIFFVP_STATUS_REENTRANT. In a program that links the library
+/// may be freed. It waits for callbacks that are running: do not hold a lock that the callback takes. Not from inside a log callback: DIFFVP_STATUS_REENTRANT. In a program that links the library
 /// statically and has its own listener of Rust's `tracing`: DIFFVP_STATUS_LOG_TAKEN.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn diffvp_log_set(

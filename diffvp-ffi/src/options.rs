@@ -89,7 +89,7 @@ pub unsafe extern "C" fn diffvp_options_new(options: *mut *mut diffvp_options, e
 }
 
 /// Where the graphs run: one of DIFFVP_DEVICE_CPU (the default), DIFFVP_DEVICE_CUDA, DIFFVP_DEVICE_TENSORRT,
-/// and the number of the GPU (0 for the processor). A device that cannot be used is an error when the reporter
+/// and the number of the GPU (0 for the processor); anything else is DIFFVP_STATUS_INVALID_ARGUMENT. A device that cannot be used is an error when the reporter
 /// is opened; nothing falls back. Read by diffvp_reporter_open.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn diffvp_options_set_device(
@@ -114,7 +114,8 @@ pub unsafe extern "C" fn diffvp_options_set_device(
     unsafe { set(options, error, change) }
 }
 
-/// Threads inside an operator; 0, the default, for all cores. Read by diffvp_reporter_open.
+/// Threads inside an operator; 0, the default, for all cores; at most 1024, which diffvp_reporter_open checks. Read by
+/// diffvp_reporter_open.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn diffvp_options_set_threads(
     options: *mut diffvp_options,
@@ -176,8 +177,8 @@ pub unsafe extern "C" fn diffvp_options_set_sampling_greedy(
 }
 
 /// Draws tokens at random. `temperature` is above 0. `top_k` keeps that many most probable tokens, 0 for all.
-/// `top_p`, above 0 and at most 1, keeps the smallest set of tokens whose probability reaches it. Read by the
-/// report functions.
+/// `top_p`, above 0 and at most 1, keeps the smallest set of tokens whose probability reaches it. Other numbers are
+/// DIFFVP_STATUS_INVALID_OPTION. Read by the report functions.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn diffvp_options_set_sampling_random(
     options: *mut diffvp_options,
@@ -260,7 +261,8 @@ pub unsafe extern "C" fn diffvp_options_set_max_new_tokens(
 }
 
 /// Whether a scan that shows another part of the body than the model is for is reported all the same: 1, or 0, the
-/// default, for DIFFVP_STATUS_OUT_OF_SCOPE. Read by the report functions.
+/// default, for DIFFVP_STATUS_OUT_OF_SCOPE. Another number is DIFFVP_STATUS_INVALID_ARGUMENT. Values that are not
+/// Hounsfield units stay out of scope where the package says so. Read by the report functions.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn diffvp_options_set_any_body_part(
     options: *mut diffvp_options,
@@ -313,7 +315,7 @@ pub unsafe extern "C" fn diffvp_options_set_series_instance_uid(
 }
 
 /// Spacing for NIfTI files whose header has none: three numbers above 0, x, y, z in mm; null for none, the
-/// default. The numbers are copied. Read by diffvp_scan_open.
+/// default. Other numbers are DIFFVP_STATUS_INVALID_OPTION. The numbers are copied. Read by diffvp_scan_open.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn diffvp_options_set_spacing_mm(
     options: *mut diffvp_options,

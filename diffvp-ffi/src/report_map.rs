@@ -45,7 +45,8 @@ pub unsafe extern "C" fn diffvp_report_map_grid(
 
 /// Computes the difference map on the scan's grid into `values`, x fastest, then y, then z: 0 or more, 0 outside the
 /// model's field of view. `capacity` is the number of values that fit; the product of diffvp_report_map_dims is
-/// needed, and less is DIFFVP_STATUS_BUFFER_TOO_SMALL.
+/// needed, and less is DIFFVP_STATUS_BUFFER_TOO_SMALL. Where there is no memory for a copy of the map:
+/// DIFFVP_STATUS_LIMIT_EXCEEDED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn diffvp_report_map(
     report: *const diffvp_report,
@@ -59,14 +60,15 @@ pub unsafe extern "C" fn diffvp_report_map(
         let object = table::get::<ReportObject>(report)?;
         let map = object.report.difference_map();
         values.check(map.dims().iter().product(), "values")?;
-        values.write(&map.on_scan_grid(), "values")
+        values.write(&map.on_scan_grid()?, "values")
     };
     // SAFETY: the contract of the header.
     unsafe { call(error, body) }
 }
 
-/// The highest value of the difference map, and its place in LPS patient coordinates in mm (three values). Each
-/// place may be null.
+/// The highest value among the model's features, which are coarser than the scan's grid, and the centre of that feature
+/// in LPS patient coordinates in mm (three values), moved into the scan where it lies outside. Values of
+/// diffvp_report_map are interpolated between features, so none of them is higher. Each place may be null.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn diffvp_report_map_peak(
     report: *const diffvp_report,

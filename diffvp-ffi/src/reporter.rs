@@ -9,6 +9,7 @@ use crate::cancel::{CancelObject, diffvp_cancel};
 use crate::error::{diffvp_error, free};
 use crate::input;
 use crate::inside::Inside;
+use crate::log::not_in_callback;
 use crate::options::{diffvp_options, snapshot};
 use crate::output::Out;
 use crate::report::{ReportObject, diffvp_report};
@@ -66,8 +67,8 @@ pub type diffvp_progress_callback = Option<unsafe extern "C" fn(stage: i32, done
 /// Opens a model package: verifies all of it and loads it, which takes seconds.
 ///
 /// `package` is the path of its folder, in UTF-8. `options` (null for defaults) gives device, threads and
-/// concurrency. `*reporter` belongs to the caller: diffvp_reporter_free. Errors are 10 to 16, 30 to 53 and 71 of the
-/// status table.
+/// concurrency; more than 1024 threads are DIFFVP_STATUS_INVALID_OPTION. `*reporter` belongs to the caller:
+/// diffvp_reporter_free. Errors are 10 to 16, 30 to 53 and 71 of the status table.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn diffvp_reporter_open(
     package: *const c_char,
@@ -76,6 +77,7 @@ pub unsafe extern "C" fn diffvp_reporter_open(
     error: *mut *mut diffvp_error,
 ) -> i32 {
     let body = || {
+        not_in_callback()?;
         // SAFETY: the contract of the header.
         let (package, place) = unsafe { (input::path(package, "package")?, Out::required(reporter, "reporter")?) };
         let settings = snapshot(options)?;
@@ -89,7 +91,8 @@ pub unsafe extern "C" fn diffvp_reporter_open(
 }
 
 /// Loads another package, or another version, and uses it for every report that begins from now on. Reports that
-/// are running finish on the one they began with. On an error nothing changes. From any thread.
+/// are running finish on the one they began with, and go on meanwhile. Takes seconds, as diffvp_reporter_open, and has its
+/// errors; on an error nothing changes. From any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn diffvp_reporter_swap(
     reporter: *const diffvp_reporter,
@@ -97,6 +100,7 @@ pub unsafe extern "C" fn diffvp_reporter_swap(
     error: *mut *mut diffvp_error,
 ) -> i32 {
     let body = || {
+        not_in_callback()?;
         // SAFETY: the contract of the header.
         let package = unsafe { input::path(package, "package") }?;
         Ok(table::get::<ReporterObject>(reporter)?.reporter.swap(package)?)
@@ -176,9 +180,10 @@ unsafe fn tell(
 
 /// Reports a scan, and returns when the report is there.
 ///
-/// `options` (null for defaults) gives seed, sampling, reference and the limit of tokens. `cancel` may be null.
-/// `*report` belongs to the caller: diffvp_report_free. Errors are 21, 53, 70, 71 and 73 of the status table,
-/// and DIFFVP_STATUS_REENTRANT (see diffvp_text_callback).
+/// `options` (null for defaults) gives seed, sampling, reference, the limit of tokens and whether any part of the body is
+/// reported. `cancel` may be null. `*report` belongs to the caller: diffvp_report_free. Errors are 16 (no memory, or a
+/// spacing that makes too many voxels), 21, 30 and 36 (a package that contradicts itself), 53, 70, 71 and 73 of the status
+/// table, and DIFFVP_STATUS_REENTRANT (see diffvp_text_callback and diffvp_log_callback).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn diffvp_reporter_report(
     reporter: *const diffvp_reporter,
@@ -242,6 +247,7 @@ impl Request {
     unsafe fn run(self, listen: impl FnMut(Event<'_>) -> Flow) -> Result<(), Failure> {
         // SAFETY: the caller's promise.
         let place = unsafe { Out::required(self.report, "report") }?;
+        not_in_callback()?;
         let reporter = table::get::<ReporterObject>(self.reporter)?;
         let scan = table::get::<ScanObject>(self.scan)?;
         let settings = snapshot(self.options)?;

@@ -17,7 +17,8 @@ use crate::table;
 ///
 /// `buffers` are `count` addresses and `sizes` their lengths in bytes. They are read during the call only.
 /// `options` (null for defaults) gives the limit of voxels and the series.
-/// `*scan` belongs to the caller: diffvp_scan_free. Errors name files by their position.
+/// `*scan` belongs to the caller: diffvp_scan_free. Errors are 14 to 20 of the status table; they name files by their
+/// position. No files, or none with an image, is DIFFVP_STATUS_NOT_A_VOLUME.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn diffvp_scan_from_dicom(
     buffers: *const *const c_void,
@@ -58,6 +59,10 @@ pub unsafe extern "C" fn diffvp_scan_from_dicom(
 ///
 /// Everything is copied: the arrays may be freed after the call. `options` (null for defaults) gives the limit of
 /// voxels. `*scan` belongs to the caller: diffvp_scan_free.
+///
+/// Errors: DIFFVP_STATUS_INVALID_SIZE where `count` is 0 or not the product of `dims`; DIFFVP_STATUS_LIMIT_EXCEEDED above
+/// the limit of voxels; DIFFVP_STATUS_GEOMETRY for a spacing that is not above 0, an origin that is not finite, or a
+/// direction whose columns are not orthonormal within 1e-3; DIFFVP_STATUS_OUT_OF_MEMORY.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn diffvp_scan_from_hu_i16(
     voxels_hu: *const i16,
@@ -80,7 +85,7 @@ pub unsafe extern "C" fn diffvp_scan_from_hu_i16(
     unsafe { call(error, body) }
 }
 
-/// As diffvp_scan_from_hu_i16, from 32-bit floats, which must be finite.
+/// As diffvp_scan_from_hu_i16, from 32-bit floats, which must be finite: DIFFVP_STATUS_INVALID_VOXELS where they are not.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn diffvp_scan_from_hu_f32(
     voxels_hu: *const f32,

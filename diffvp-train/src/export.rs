@@ -18,6 +18,8 @@ pub struct ExportRequest {
     /// Normal scans: files, DICOM folders, or folders of NIfTI files (see [`list_references`]). Where none is named, those
     /// that the run was trained with.
     pub references: Vec<PathBuf>,
+    /// How data sets among them are read.
+    pub data: OpenOptions,
     /// How the graphs are stored.
     pub options: ExportOptions,
     /// How the encoder runs to make the bank.
@@ -58,7 +60,7 @@ fn chosen(run: &Run, request: &ExportRequest) -> Result<Vec<ScanFile>> {
     match request.references.as_slice() {
         [] if run.references.is_empty() => Err(Error::NoReferences),
         [] => Ok(run.references.clone()),
-        named => list_references(named),
+        named => list_references(named, &request.data),
     }
 }
 
@@ -94,12 +96,12 @@ fn encode_all(
     Ok(bank)
 }
 
-/// The scans behind what was named: a file is a scan; a data set is its scans for training that are normal by their labels; a folder with
-/// NIfTI files is all of them, sorted; any other folder is one DICOM study.
+/// The scans behind what was named: a file is a scan; a data set, read with `options`, is its normal scans for training; a
+/// folder with NIfTI files is all of them, sorted; any other folder is one DICOM study.
 ///
 /// # Errors
 /// [`Error::Reference`] where a path cannot be read or a list is empty, [`Error::NoReferences`].
-pub fn list_references(named: &[PathBuf]) -> Result<Vec<ScanFile>> {
+pub fn list_references(named: &[PathBuf], options: &OpenOptions) -> Result<Vec<ScanFile>> {
     let mut scans = Vec::new();
     for path in named {
         let failed = |source: std::io::Error| Error::Reference {
@@ -110,7 +112,7 @@ pub fn list_references(named: &[PathBuf]) -> Result<Vec<ScanFile>> {
             scans.push(path.clone().into());
             continue;
         }
-        if let Ok(set) = DataSet::read(path, &OpenOptions::default()) {
+        if let Ok(set) = DataSet::read(path, options) {
             let normal = set.samples.into_iter().filter(|sample| sample.normal && sample.split == Split::Train);
             scans.extend(normal.map(|sample| sample.file()));
             continue;

@@ -44,6 +44,7 @@
 
 mod engine;
 mod error;
+mod memory;
 mod options;
 mod prompt;
 mod reporter;

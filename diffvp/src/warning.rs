@@ -11,10 +11,14 @@ pub enum WarningCode {
     SeriesChosen,
     /// Files of the folder were left out.
     FilesSkipped,
+    /// The files are of several patients or studies; the report is of the one whose series was chosen.
+    SeveralStudies,
     /// Two files of the series were the same slice.
     DuplicateSlices,
     /// The distance between slices is not quite constant.
     UnevenSpacing,
+    /// Slices lie much further apart than they are thick: what is between them is not shown.
+    SliceGaps,
     /// A tilted gantry was corrected by moving each slice sideways.
     TiltCorrected,
     /// Slices at uneven distances were interpolated onto a regular grid.

@@ -8,6 +8,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include <diffvp.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -64,7 +65,8 @@ static int32_t on_text(const char *text, size_t length, void *user_data)
 {
     struct progress *progress = user_data;
     progress->bytes += length;
-    return fputs(text, stdout) < 0; /* A closed pipe stops the report. */
+    /* Output that cannot be written, as to a closed pipe, stops the report. */
+    return fputs(text, stdout) < 0 || fflush(stdout) != 0;
 }
 
 static int32_t on_progress(int32_t stage, float done, void *user_data)
@@ -114,6 +116,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: %s PACKAGE SECONDS\n", argv[0]);
         return 2;
     }
+    signal(SIGPIPE, SIG_IGN);
     set_deadline(&timer, atof(argv[2]));
 
     diffvp_error *error = NULL;
@@ -140,17 +143,19 @@ int main(int argc, char **argv)
         status = diffvp_cancel_new(&timer.cancel, &error);
     if (status == DIFFVP_STATUS_OK)
         started = pthread_create(&thread, NULL, stop_later, &timer) == 0;
-    if (status == DIFFVP_STATUS_OK)
+    if (status == DIFFVP_STATUS_OK && !started)
+        fprintf(stderr, "no thread for the deadline\n");
+    else if (status == DIFFVP_STATUS_OK)
         status = diffvp_reporter_report_streaming(reporter, scan, options, timer.cancel, on_text, on_progress,
                                                   &progress, &report, &error);
     if (status == DIFFVP_STATUS_CANCELLED) {
         printf("\nstopped in stage %d after %zu bytes\n", (int)progress.stage, progress.bytes);
         diffvp_error_free(error);
         result = 0;
-    } else if (status == DIFFVP_STATUS_OK) {
+    } else if (status == DIFFVP_STATUS_OK && started) {
         printf("\ncomplete after %zu bytes\n", progress.bytes);
         result = 0;
-    } else {
+    } else if (status != DIFFVP_STATUS_OK) {
         failed(status, error);
     }
 

@@ -76,7 +76,7 @@ fn make(name: &str, preset: Preset, seed: u64, options: ExportOptions) -> PathBu
         .collect();
     let out = folder.join(name);
     let session = SessionOptions { threads: 1, ..SessionOptions::default() };
-    let request = ExportRequest { references, options, session };
+    let request = ExportRequest { references, data: Default::default(), options, session };
     export(run.path(), &out, &request, |_, _| {}).expect("a package; run the tests with `cargo xtask test`");
     out
 }

@@ -143,7 +143,8 @@ fn full_package() -> PathBuf {
         diffvp::scan::write_nifti(&chest(9), &reference).unwrap();
         init(Preset::PaperVision, 0, true, &run).unwrap();
         let session = diffvp::runtime::SessionOptions::default();
-        let request = ExportRequest { references: vec![reference], options: Default::default(), session };
+        let (data, options) = Default::default();
+        let request = ExportRequest { references: vec![reference], data, options, session };
         export(&run, &package, &request, |_, _| {}).unwrap();
     }
     package

@@ -15,12 +15,12 @@ fn headers_are_clean_twice_in_two_units_of_c_and_cpp() {
     }
     let c = ["tests/c/include_a.c", "tests/c/include_b.c"];
     for standard in ["-std=c99", "-std=c11", "-std=c17"] {
-        let more = ["-Wconversion", "-Wshadow", "-Wstrict-prototypes", "-Wundef"];
+        let more = ["-Wconversion", "-Wshadow", "-Wstrict-prototypes", "-Wundef", "-Wredundant-decls"];
         succeed(&mut program(&compile((C.0, standard), &c, &format!("include{standard}"), &more), &[]));
     }
     let cpp = ["tests/c/include_a.cpp", "tests/c/include_b.cpp"];
     for standard in ["-std=c++11", "-std=c++17", "-std=c++20"] {
-        let more = ["-Wconversion", "-Wshadow", "-Wundef"];
+        let more = ["-Wconversion", "-Wshadow", "-Wundef", "-Wredundant-decls"];
         succeed(&mut program(&compile((CPP.0, standard), &cpp, &format!("include{standard}"), &more), &[]));
     }
 }

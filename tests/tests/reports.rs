@@ -33,7 +33,7 @@ fn a_report_has_ten_sections_and_its_provenance() {
     let text = report.to_string();
     assert!(text.contains("\nTrachea and bronchi: ") && text.ends_with("Not for clinical use."), "{text}");
     assert!(text.contains("not trained"), "{text}");
-    let map = report.difference_map().on_scan_grid();
+    let map = report.difference_map().on_scan_grid().unwrap();
     assert_eq!(map.len(), 48 * 48 * 32);
     assert!(map.iter().all(|v| v.is_finite() && *v >= 0.0) && map.iter().any(|v| *v > 0.0));
 }

@@ -48,7 +48,8 @@ fn generate() -> Result<String> {
         .map_err(|e| failed(&e))?
         .flatten()
         .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|e| e == "rs"))
+        // lib.rs names the others as modules: with it every function would be declared twice.
+        .filter(|path| path.extension().is_some_and(|e| e == "rs") && path.file_stem().is_some_and(|s| s != "lib"))
         .collect();
     // The order of the header must not depend on the file system: by subject, then by name.
     let rank = |path: &PathBuf| {

@@ -131,6 +131,7 @@ fn package(request: &AblateRequest, variant: &Variant, seed: u64, run: &Path) ->
     let references = pools::scans(variant.bank, &request.data, &request.out, request.phantom_seed + 1)?;
     let request = ExportRequest {
         references,
+        data: Default::default(),
         options: ExportOptions { decoder: DecoderOptions::f32(), ..ExportOptions::default() },
         session: SessionOptions { threads: request.threads, ..SessionOptions::default() },
     };

@@ -28,6 +28,9 @@ pub(crate) struct CheckArguments {
     /// What makes a scan a normal reference: all 18 labels 0, a report that states no abnormality, or both.
     #[arg(long, value_enum, value_name = "WAY", default_value_t)]
     normals: Normals,
+    /// Spacing x, y, z in mm of the volumes of a data set that tells none (CTRG-Chest-548K).
+    #[arg(long, value_name = "MM", num_args = 3)]
+    spacing_mm: Option<Vec<f64>>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -39,7 +42,8 @@ pub(crate) struct CheckArguments {
 pub(crate) fn run(command: &Command) -> Result<()> {
     let Command::Check(arguments) = command;
     let progress = Progress::new("scans");
-    let options = OpenOptions { normals: arguments.normals, ..OpenOptions::default() };
+    let spacing_mm = arguments.spacing_mm.as_ref().map(|mm| std::array::from_fn(|axis| mm[axis]));
+    let options = OpenOptions { normals: arguments.normals, spacing_mm, ..OpenOptions::default() };
     let checked = check(&arguments.folder, &options, !arguments.tables_only, |done, all| {
         progress.tell(done as u64, all as u64);
     })?;

@@ -8,6 +8,7 @@ use diffvp_exporter::package::ExportOptions;
 #[cfg(feature = "torch")]
 use diffvp_train::Error;
 use diffvp_train::Result;
+use diffvp_train::data::{Normals, OpenOptions};
 use diffvp_train::export::{ExportRequest, export};
 
 /// Write the model package of a run folder.
@@ -22,6 +23,13 @@ pub(crate) struct Arguments {
     /// which the normal scans for training are taken). A trained run knows its own.
     #[arg(long, value_name = "PATH", num_args = 1..)]
     references: Vec<PathBuf>,
+    /// What makes a scan of a data set among --references a normal one: all 18 labels 0, a report that states no
+    /// abnormality, or both.
+    #[arg(long, value_enum, value_name = "WAY", default_value_t)]
+    normals: Normals,
+    /// Spacing x, y, z in mm of the volumes of such a data set that tells none (CTRG-Chest-548K).
+    #[arg(long, value_name = "MM", num_args = 3)]
+    spacing_mm: Option<Vec<f64>>,
     /// Storage of the decoder's matrices.
     #[arg(long, value_enum, default_value = "int4-128")]
     quantize: Quantize,
@@ -72,8 +80,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         EmbeddingWidth::F32 => EmbeddingStorage::F32,
         EmbeddingWidth::F16 => EmbeddingStorage::F16,
     };
+    let spacing_mm = arguments.spacing_mm.as_ref().map(|mm| std::array::from_fn(|axis| mm[axis]));
     let request = ExportRequest {
         references: arguments.references.clone(),
+        data: OpenOptions { normals: arguments.normals, spacing_mm, ..OpenOptions::default() },
         options: ExportOptions { decoder, embedding, ..ExportOptions::default() },
         session: SessionOptions { threads: arguments.threads, ..SessionOptions::default() },
     };

@@ -110,8 +110,8 @@ impl Session {
         p.add(&specs, &RandomWeights::from_specs(specs.clone(), self.config.seed), Kind::Float)?;
         p.train_only(|_| true);
         let parts = (Resampler::new(&p, &model)?, TokensHead::new(&p)?);
-        let mut trained = WarmUpStage::new(p, parts, prepared, self.scans());
-        let depends = json!([model.input, model.encoder, model.resampler, stage.hidden, encoder_hash]);
+        let mut trained = WarmUpStage::new(p, parts, prepared, self.scans(), stage.dropout);
+        let depends = json!([model.input, model.encoder, model.resampler, stage.hidden, stage.dropout, encoder_hash]);
         self.train(&mut trained, &stage.schedule, &depends, |name| name.starts_with("resampler."))
     }
 

@@ -191,7 +191,7 @@ mod tests {
         parameters.add(&tensor_specs(&model), &RandomWeights::new(&model, 1), Kind::Float).unwrap();
         let classifier = Classifier::new(&parameters, &model, Kind::Float).unwrap();
         let preprocessing = super::super::presets::demo().preprocessing;
-        let prepared = Prepared::new(std::path::Path::new("."), &preprocessing, &model);
+        let prepared = Prepared::new(std::path::Path::new("."), &preprocessing, None, &model);
         let settings = Settings { shift_voxels: [1, 2, 2], intensity_jitter: 0.0, mask_weight: 0.0 };
         let stage = ClassifierStage::new(parameters, classifier, prepared, [vec![], vec![]], settings);
         let x = Tensor::randn([2, 1, 8, 16, 16], (Kind::Float, Device::Cpu));

@@ -22,6 +22,8 @@ pub struct FitConfig {
     pub validation_fraction: f64,
     #[serde(default)]
     pub normals: Normals,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spacing_mm: Option<[f64; 3]>,
     pub encoder: EncoderStage,
     pub classifier: ClassifierStage,
     pub warm_up: WarmUpStage,
@@ -40,6 +42,8 @@ pub struct EncoderStage {
     pub weights: Option<PathBuf>,
     pub precision: Precision,
     pub appearance_weight: f64,
+    #[serde(default)]
+    pub finding_weight: f64,
     pub schedule: Schedule,
 }
 
@@ -65,6 +69,8 @@ pub struct ClassifierStage {
 #[allow(missing_docs, reason = "described in describe.rs")]
 pub struct WarmUpStage {
     pub hidden: usize,
+    #[serde(default)]
+    pub dropout: f64,
     pub schedule: Schedule,
 }
 
@@ -149,11 +155,15 @@ impl FitConfig {
         if !(0.0..1.0).contains(&self.validation_fraction) {
             return field("validation_fraction", format!("is {}, expected 0 to below 1", self.validation_fraction));
         }
+        if self.spacing_mm.is_some_and(|mm| !mm.iter().all(|s| s.is_finite() && *s > 0.0)) {
+            return field("spacing_mm", format!("is {:?}, expected three positive numbers", self.spacing_mm));
+        }
         for (name, value) in [
             ("encoder.appearance_weight", self.encoder.appearance_weight),
             ("classifier.intensity_jitter", self.classifier.intensity_jitter),
             ("classifier.mask_weight", self.classifier.mask_weight),
             ("classifier.least_precision", self.classifier.least_precision),
+            ("encoder.finding_weight", self.encoder.finding_weight),
             ("generator.findings_loss_weight", self.generator.findings_loss_weight),
             ("generator.resampler_rate", self.generator.resampler_rate),
         ] {
@@ -186,6 +196,9 @@ impl FitConfig {
         }
         if self.generator.bank_references == 0 {
             return field("generator.bank_references", "is 0: a package needs a normal reference".into());
+        }
+        if !(0.0..1.0).contains(&self.warm_up.dropout) {
+            return field("warm_up.dropout", format!("is {}, expected 0 to less than 1", self.warm_up.dropout));
         }
         if self.warm_up.hidden == 0 {
             return field("warm_up.hidden", "is 0, expected at least 1".into());

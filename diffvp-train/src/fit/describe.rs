@@ -13,11 +13,19 @@ const FIELDS: &[(&str, &str)] = &[
         "normals",
         "What makes a scan a normal reference: labels (all 18 are 0), text (the report states no abnormality at all, the paper) or both.",
     ),
+    (
+        "spacing_mm",
+        "Spacing x, y, z of the volumes of a data set that tells none (CTRG-Chest-548K). Leave it out for all others.",
+    ),
     ("encoder.weights", "Start weights: MedicalNet's .pth, or safetensors. With 0 epochs they are used as they are."),
     ("*.precision", "Arithmetic of the heavy part: f32 or bf16. Trained parameters are always f32."),
     (
         "encoder.appearance_weight",
         "Weight of the second task, the statistics of each cell's voxels, beside the organs.",
+    ),
+    (
+        "encoder.finding_weight",
+        "Weight of a third task, in which cells the findings are; 0 teaches organs only, and fits data sets without masks of findings.",
     ),
     ("classifier.weights", "Start weights of the backbone: MedicalNet's .pth, or safetensors."),
     ("classifier.start_from_encoder", "Start the backbone from the run's trained encoder instead."),
@@ -35,6 +43,7 @@ const FIELDS: &[(&str, &str)] = &[
         "warm_up.hidden",
         "Width of the head that reads facts (sides, lobes, sizes) off the tokens; 0 epochs leave the warm-up out.",
     ),
+    ("warm_up.dropout", "Share of the tokens' numbers that the head does not see in training, drawn anew each step."),
     (
         "generator.decoder_weights",
         "LLaMA of Hugging Face: a folder of safetensors. Without it the decoder starts random and is trained whole.",

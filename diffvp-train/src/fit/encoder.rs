@@ -1,16 +1,27 @@
-//! `fit encoder`: organs, as MedicalNet was pretrained on them.
+//! `fit encoder`: organs and lesions, as MedicalNet was pretrained on them.
 //!
-//! The task is set per feature cell: which share of it each organ has, and the mean, spread, least and greatest of its
-//! voxels. The first makes features know where they are, the second keeps them open for what is no organ. No finding is
-//! taught, so that the difference of two scans is news to the rest of the model.
+//! The tasks are set per feature cell: which share of it each organ has; the mean, spread, least and greatest of its voxels; and,
+//! where `finding_weight` is not 0, which findings are in it. The first makes features know where they are, the second keeps
+//! them open for what is no organ, the third is what the difference of two scans is to tell. Without the third no finding is
+//! taught before the resampler.
 
 use tch::{Kind, Tensor};
 
+use super::classifier::labels;
 use super::prepared::Prepared;
 use super::trainer::{MicroBatch, Stage};
 use crate::Result;
 use crate::data::Sample;
-use crate::model::{CellHead, Mode, Parameters, ResNet3d};
+use crate::model::{CellHead, Classifier, Mode, Parameters, ResNet3d};
+
+/// Weights of the tasks beside the organs, which weigh 1.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Weights {
+    /// Statistics of the cells' voxels.
+    pub(super) appearance: f64,
+    /// Findings in the cells.
+    pub(super) findings: f64,
+}
 
 /// The stage.
 pub(super) struct EncoderStage {
@@ -20,7 +31,14 @@ pub(super) struct EncoderStage {
     prepared: Prepared,
     train: Vec<Sample>,
     validation: Vec<Sample>,
-    appearance_weight: f64,
+    weights: Weights,
+}
+
+/// Losses of some scans, each summed over them.
+struct Losses {
+    organs: Tensor,
+    appearance: Tensor,
+    findings: Option<Tensor>,
 }
 
 impl EncoderStage {
@@ -30,22 +48,34 @@ impl EncoderStage {
         (backbone, head): (ResNet3d, CellHead),
         prepared: Prepared,
         [train, validation]: [Vec<Sample>; 2],
-        appearance_weight: f64,
+        weights: Weights,
     ) -> Self {
-        EncoderStage { parameters, backbone, head, prepared, train, validation, appearance_weight }
+        EncoderStage { parameters, backbone, head, prepared, train, validation, weights }
     }
 
-    /// Cross-entropy of the organ shares and squared error of the statistics, summed over scans.
-    fn losses(&self, samples: &[&Sample], mode: Mode) -> Result<(Tensor, Tensor)> {
+    /// Cross-entropy of the organ shares, squared error of the statistics, and what the classifier's cells are asked.
+    fn losses(&self, samples: &[&Sample], mode: Mode) -> Result<Losses> {
         let device = self.parameters.device();
         let volume = self.prepared.volumes(samples)?.to_device(device);
         let organs = self.prepared.organs(samples)?.to_device(device);
-        let (logits, found) = self.head.forward(&self.backbone.forward(&volume, mode));
-        let cells = organs.size()[2..].iter().product::<i64>() as f64;
-        let organ_loss = -(organs * logits.log_softmax(1, Kind::Float)).sum(Kind::Float) / cells;
-        let error = (found - statistics(&volume, &logits.size()[2..])).square();
+        let found = self.head.forward(&self.backbone.forward(&volume, mode));
+        let grid = &found.organs.size()[2..];
+        let cells = grid.iter().product::<i64>() as f64;
+        let organ_loss = -(organs * found.organs.log_softmax(1, Kind::Float)).sum(Kind::Float) / cells;
+        let error = (&found.appearance - statistics(&volume, grid)).square();
         let appearance = error.sum(Kind::Float) / (cells * CellHead::STATISTICS as f64);
-        Ok((organ_loss, appearance))
+        let findings = if self.weights.findings > 0.0 {
+            let shares = self.prepared.findings(samples)?.to_device(device);
+            Some(Classifier::cell_loss(&found.findings, &shares, &labels(samples).to_device(device)))
+        } else {
+            None
+        };
+        Ok(Losses { organs: organ_loss, appearance, findings })
+    }
+
+    fn whole(&self, losses: &Losses) -> Tensor {
+        let two = &losses.organs + &losses.appearance * self.weights.appearance;
+        losses.findings.as_ref().map_or_else(|| two.shallow_clone(), |f| &two + f * self.weights.findings)
     }
 }
 
@@ -79,23 +109,33 @@ impl Stage for EncoderStage {
 
     fn micro_batch(&mut self, part: &MicroBatch<'_>) -> Result<Vec<(&'static str, f64)>> {
         let samples: Vec<&Sample> = part.scans.iter().map(|&i| &self.train[i]).collect();
-        let (organs, appearance) = self.losses(&samples, Mode::Train)?;
-        let whole = part.whole.len() as f64;
-        let loss = (&organs + &appearance * self.appearance_weight) / whole;
+        let losses = self.losses(&samples, Mode::Train)?;
+        let scans = part.whole.len() as f64;
+        let loss = self.whole(&losses) / scans;
         loss.backward();
-        let value = |t: &Tensor| f64::try_from(t).unwrap_or(f64::NAN) / whole;
-        Ok(vec![("loss", value(&organs) + self.appearance_weight * value(&appearance)), ("organs", value(&organs))])
+        let mut told = vec![("loss", f64::try_from(loss)?), ("organs", f64::try_from(losses.organs)? / scans)];
+        if let Some(findings) = losses.findings {
+            told.push(("findings", f64::try_from(findings)? / scans));
+        }
+        Ok(told)
     }
 
     fn validate(&mut self) -> Result<Vec<(String, f64)>> {
-        let (mut organs, mut appearance) = (0.0, 0.0);
+        let (mut loss, mut organs, mut appearance, mut findings) = (0.0, 0.0, 0.0, 0.0);
         let all: Vec<&Sample> = self.validation.iter().collect();
         for samples in all.chunks(8) {
-            let (a, b) = self.losses(samples, Mode::Evaluate)?;
-            (organs, appearance) = (organs + f64::try_from(a)?, appearance + f64::try_from(b)?);
+            let losses = self.losses(samples, Mode::Evaluate)?;
+            loss += f64::try_from(self.whole(&losses))?;
+            organs += f64::try_from(losses.organs)?;
+            appearance += f64::try_from(losses.appearance)?;
+            findings += losses.findings.map_or(Ok(0.0), f64::try_from)?;
         }
-        let n = all.len() as f64;
-        let loss = (organs + self.appearance_weight * appearance) / n;
-        Ok(vec![("loss".into(), loss), ("organs".into(), organs / n), ("appearance".into(), appearance / n)])
+        let mean = |sum: f64| sum / all.len() as f64;
+        let mut told =
+            vec![("loss".into(), mean(loss)), ("organs".into(), mean(organs)), ("appearance".into(), mean(appearance))];
+        if self.weights.findings > 0.0 {
+            told.push(("findings".into(), mean(findings)));
+        }
+        Ok(told)
     }
 }

@@ -25,7 +25,7 @@ use crate::{Error, Result};
 pub(super) struct Masks {
     /// Organs, for the encoder.
     pub(super) organs: bool,
-    /// Findings, for the classifier.
+    /// Findings, for the classifier and the encoder.
     pub(super) findings: bool,
 }
 
@@ -43,9 +43,14 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
-    /// The cache below a folder.
-    pub(super) fn new(folder: &Path, preprocessing: &Preprocessing, model: &ModelConfig) -> Self {
-        let key = sha256(serde_json::to_string(preprocessing).unwrap_or_default().as_bytes());
+    /// The cache below a folder, for volumes that are read with `spacing_mm` where their data set tells none.
+    pub(super) fn new(
+        folder: &Path,
+        preprocessing: &Preprocessing,
+        spacing_mm: Option<[f64; 3]>,
+        model: &ModelConfig,
+    ) -> Self {
+        let key = sha256(serde_json::to_string(&(preprocessing, spacing_mm)).unwrap_or_default().as_bytes());
         let volumes = folder.join(format!("volumes-{}", &key[..16]));
         let grid = model.feature_grid();
         let [s, h, w] = model.input;
@@ -141,7 +146,10 @@ impl Prepared {
         }
         if !findings_there {
             let folder = sample.finding_masks.as_ref().ok_or_else(|| {
-                Error::data(&sample.scan.path, "has no masks of findings: set classifier.mask_weight to 0")
+                Error::data(
+                    &sample.scan.path,
+                    "has no masks of findings: set encoder.finding_weight and classifier.mask_weight to 0",
+                )
             })?;
             let mut shares = Vec::with_capacity(cells.count() * FINDINGS.len());
             for finding in FINDINGS {

@@ -66,10 +66,12 @@ pub fn demo() -> FitConfig {
         seed: 1,
         validation_fraction: 0.08,
         normals: Normals::Labels,
+        spacing_mm: None,
         encoder: EncoderStage {
             weights: None,
             precision: Precision::F32,
             appearance_weight: 1.0,
+            finding_weight: 1.0,
             schedule: schedule(2.0, 8, 2e-3),
         },
         classifier: ClassifierStage {
@@ -83,7 +85,7 @@ pub fn demo() -> FitConfig {
             least_precision: 0.4,
             schedule: schedule(7.0, 8, 1.5e-3),
         },
-        warm_up: WarmUpStage { hidden: 128, schedule: schedule(12.0, 32, 2e-3) },
+        warm_up: WarmUpStage { hidden: 128, dropout: 0.2, schedule: schedule(12.0, 32, 2e-3) },
         generator: GeneratorStage {
             decoder_weights: None,
             tokenizer: None,
@@ -157,10 +159,12 @@ pub fn paper() -> FitConfig {
         seed: 21,
         validation_fraction: 0.03,
         normals: Normals::Text,
+        spacing_mm: None,
         encoder: EncoderStage {
             weights: Some("resnet_18_23dataset.pth".into()),
             precision: Precision::Bf16,
             appearance_weight: 0.0,
+            finding_weight: 0.0,
             schedule: Schedule { epochs: 0.0, ..vision.clone() },
         },
         classifier: ClassifierStage {
@@ -173,7 +177,7 @@ pub fn paper() -> FitConfig {
             least_precision: 0.2,
             schedule: Schedule { patience: 10, ..vision },
         },
-        warm_up: WarmUpStage { hidden: 512, schedule: Schedule { epochs: 0.0, ..generator.clone() } },
+        warm_up: WarmUpStage { hidden: 512, dropout: 0.0, schedule: Schedule { epochs: 0.0, ..generator.clone() } },
         generator: GeneratorStage {
             decoder_weights: Some("Llama-2-7b-chat-hf".into()),
             tokenizer: Some("Llama-2-7b-chat-hf/tokenizer.json".into()),

@@ -29,7 +29,7 @@ impl Scans {
             validation_fraction: config.validation_fraction,
             skip_bad,
             normals: config.normals,
-            ..OpenOptions::default()
+            spacing_mm: config.spacing_mm,
         };
         let data = DataSet::open(folder, &options)?;
         let mut lacking = Vec::new();

@@ -21,13 +21,13 @@ use tch::{Device, Kind};
 
 use super::classifier::{self, ClassifierStage};
 use super::config::{FitConfig, Precision};
-use super::encoder::EncoderStage;
+use super::encoder::{self, EncoderStage};
 use super::identity::{file_identity, git_revision, stage_file};
 use super::parallel::Group;
 use super::prepared::{Masks, Prepared};
 use super::scans::{Scans, labelled_by_text};
 use super::schedule::Schedule;
-use super::start::Backbone;
+use super::start::{Backbone, FINDINGS_HEAD};
 use super::thresholds::{self, Scores};
 use super::trainer::{self, Stage};
 use super::{describe, tensors};
@@ -200,7 +200,8 @@ impl Session {
     fn prepare(&mut self, skip_bad: bool, show: bool) -> Result<()> {
         let masks = Masks {
             organs: self.config.encoder.schedule.epochs > 0.0,
-            findings: self.config.classifier.schedule.epochs > 0.0 && self.config.classifier.mask_weight > 0.0,
+            findings: (self.config.classifier.schedule.epochs > 0.0 && self.config.classifier.mask_weight > 0.0)
+                || (self.config.encoder.schedule.epochs > 0.0 && self.config.encoder.finding_weight > 0.0),
         };
         let prepared = self.prepared();
         for split in [&mut self.train, &mut self.validation] {
@@ -227,7 +228,7 @@ impl Session {
     }
 
     pub(super) fn prepared(&self) -> Prepared {
-        Prepared::new(&self.cache, &self.config.preprocessing, &self.config.model)
+        Prepared::new(&self.cache, &self.config.preprocessing, self.config.spacing_mm, &self.config.model)
     }
 
     pub(super) fn scans(&self) -> [Vec<Sample>; 2] {
@@ -266,7 +267,8 @@ impl Session {
         keep: impl Fn(&str) -> bool,
     ) -> Result<()> {
         let folder = self.run.join(stage.name());
-        let all = json!([self.config.seed, self.config.preprocessing, schedule, self.fingerprint, parts]);
+        let volumes = json!([self.fingerprint, self.config.spacing_mm]);
+        let all = json!([self.config.seed, self.config.preprocessing, schedule, volumes, parts]);
         let belongs_to = sha256(all.to_string().as_bytes());
         let run = trainer::Run {
             folder: &folder,
@@ -289,11 +291,22 @@ impl Session {
         self.add_backbone(&mut p, "encoder", stage.weights.as_deref())?;
         let specs = CellHead::specs(&model, ORGAN_CLASSES);
         p.add(&specs, &RandomWeights::from_specs(specs.clone(), self.config.seed), Kind::Float)?;
-        p.train_only(|_| true);
+        let finds = stage.finding_weight > 0.0;
+        p.train_only(|name| finds || !name.starts_with(FINDINGS_HEAD));
         let parts = (ResNet3d::new(&p, "encoder", &model.encoder, stage.precision.kind())?, CellHead::new(&p)?);
-        let mut trained = EncoderStage::new(p, parts, self.prepared(), self.scans(), stage.appearance_weight);
-        let depends = json!([model.input, model.encoder, stage.weights, stage.precision, stage.appearance_weight]);
-        self.train(&mut trained, &stage.schedule, &depends, |name| name.starts_with("encoder."))
+        let weights = encoder::Weights { appearance: stage.appearance_weight, findings: stage.finding_weight };
+        let mut trained = EncoderStage::new(p, parts, self.prepared(), self.scans(), weights);
+        let depends = json!([
+            model.input,
+            model.encoder,
+            stage.weights,
+            stage.precision,
+            stage.appearance_weight,
+            stage.finding_weight
+        ]);
+        self.train(&mut trained, &stage.schedule, &depends, |name| {
+            name.starts_with("encoder.") || (finds && name.starts_with(FINDINGS_HEAD))
+        })
     }
 
     fn classifier(&mut self) -> Result<()> {

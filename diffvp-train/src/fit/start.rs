@@ -8,6 +8,9 @@ use pytorch_reader::{DType, PytorchReader};
 
 use crate::{Error, Result};
 
+/// Prefix of the head that reads findings off an encoder's cells. A classifier that starts from the encoder starts with it.
+pub(super) const FINDINGS_HEAD: &str = "cells.findings.";
+
 /// Tensors of a backbone under the names of MedicalNet and torchvision, without a prefix.
 pub(super) struct Backbone {
     tensors: HashMap<String, (Vec<usize>, Vec<f32>)>,
@@ -36,7 +39,9 @@ impl Backbone {
 
     /// Those of the list that belong to the backbone.
     pub(super) fn covers(&self, spec: &TensorSpec) -> bool {
-        spec.name.strip_prefix(&self.prefix).is_some_and(|name| !name.starts_with("head."))
+        spec.name
+            .strip_prefix(&self.prefix)
+            .is_some_and(|name| !name.starts_with("head.") || self.tensors.contains_key(name))
     }
 }
 
@@ -70,8 +75,11 @@ fn from_safetensors(path: &Path, prefix: &str) -> Result<Tensors> {
     let found = prefixes.into_iter().find(has).unwrap_or("");
     let mut tensors = Tensors::new();
     for (name, shape) in file.tensors() {
-        if let Some(key) = name.strip_prefix(found) {
+        // Another classifier's head is of its own labels.
+        if let Some(key) = name.strip_prefix(found).filter(|key| !key.starts_with("head.")) {
             tensors.insert(key.to_string(), (shape.to_vec(), file.tensor(name, shape)?));
+        } else if let Some(part) = name.strip_prefix(FINDINGS_HEAD) {
+            tensors.insert(format!("head.{part}"), (shape.to_vec(), file.tensor(name, shape)?));
         }
     }
     Ok(tensors)
@@ -89,7 +97,10 @@ fn from_pytorch(path: &Path) -> Result<Tensors> {
     for (name, tensor) in reader.tensors() {
         let key = name.strip_prefix("module.").unwrap_or(name);
         // Counters of batches and the heads of other tasks are not of the backbone.
-        if key.ends_with("num_batches_tracked") || !matches!(tensor.dtype(), DType::F32 | DType::F16 | DType::BF16) {
+        if key.ends_with("num_batches_tracked")
+            || key.starts_with("head.")
+            || !matches!(tensor.dtype(), DType::F32 | DType::F16 | DType::BF16)
+        {
             continue;
         }
         let bytes = tensor.read().map_err(|e| failed(&e))?;
@@ -101,4 +112,36 @@ fn from_pytorch(path: &Path) -> Result<Tensors> {
         tensors.insert(key.to_string(), (tensor.shape().to_vec(), values));
     }
     Ok(tensors)
+}
+
+#[cfg(test)]
+mod tests {
+    use diffvp_exporter::weights::{Init, RandomWeights, save_safetensors};
+
+    use super::*;
+
+    fn spec(name: &str) -> TensorSpec {
+        TensorSpec { name: name.into(), shape: vec![3], init: Init::Normal { mean: 0.0, std: 1.0 } }
+    }
+
+    #[test]
+    fn a_classifier_takes_over_the_encoder_and_its_head_of_findings() {
+        let folder = tempfile::tempdir().unwrap();
+        let start = |names: &[&str], file: &str| {
+            let specs: Vec<TensorSpec> = names.iter().map(|name| spec(name)).collect();
+            let path = folder.path().join(file);
+            let random = RandomWeights::from_specs(specs.clone(), 1);
+            save_safetensors(&path, &specs, &random, &Default::default()).unwrap();
+            (Backbone::open(&path, "classifier").unwrap(), random)
+        };
+        let head = spec("classifier.head.weight");
+        let (organs, _) = start(&["encoder.conv1.weight"], "organs.safetensors");
+        assert!(organs.covers(&spec("classifier.conv1.weight")) && !organs.covers(&head));
+        let names = ["encoder.conv1.weight", "cells.findings.weight", "cells.organs.weight"];
+        let (both, written) = start(&names, "both.safetensors");
+        assert!(both.covers(&head) && !both.covers(&spec("classifier.head.bias")));
+        for (ours, theirs) in [("classifier.conv1.weight", names[0]), ("classifier.head.weight", names[1])] {
+            assert_eq!(both.tensor(ours, &[3]).unwrap(), written.tensor(theirs, &[3]).unwrap());
+        }
+    }
 }

@@ -7,7 +7,7 @@ use super::prepared::Prepared;
 use super::trainer::{MicroBatch, Stage};
 use crate::Result;
 use crate::data::Sample;
-use crate::model::{Parameters, Resampler, TokensHead};
+use crate::model::{Mode, Parameters, Resampler, TokensHead};
 
 /// The stage.
 pub(super) struct WarmUpStage {
@@ -15,6 +15,7 @@ pub(super) struct WarmUpStage {
     resampler: Resampler,
     head: TokensHead,
     prepared: Prepared,
+    dropout: f64,
     train: Vec<(Sample, Facts)>,
     validation: Vec<(Sample, Facts)>,
     /// 1 for facts that are yes or no, 0 for sizes.
@@ -28,6 +29,7 @@ impl WarmUpStage {
         (resampler, head): (Resampler, TokensHead),
         prepared: Prepared,
         scans: [Vec<Sample>; 2],
+        dropout: f64,
     ) -> Self {
         let with_facts = |samples: Vec<Sample>| -> Vec<(Sample, Facts)> {
             samples.into_iter().map(|sample| (sample.clone(), facts::read(&sample))).collect()
@@ -35,15 +37,16 @@ impl WarmUpStage {
         let [train, validation] = scans.map(with_facts);
         let kinds: Vec<f32> = (0..FACTS).map(|f| f32::from(u8::from(!facts::is_size(f)))).collect();
         let is_yes_or_no = Tensor::from_slice(&kinds).to_device(parameters.device());
-        WarmUpStage { parameters, resampler, head, prepared, train, validation, is_yes_or_no }
+        WarmUpStage { parameters, resampler, head, prepared, dropout, train, validation, is_yes_or_no }
     }
 
     /// Facts found `[b, facts]`, facts stated and their mask.
-    fn run(&self, scans: &[&(Sample, Facts)]) -> Result<[Tensor; 3]> {
+    fn run(&self, scans: &[&(Sample, Facts)], mode: Mode) -> Result<[Tensor; 3]> {
         let device = self.parameters.device();
         let samples: Vec<&Sample> = scans.iter().map(|s| &s.0).collect();
         let features = self.prepared.features(&samples)?.to_device(device);
-        let found = self.head.forward(&self.resampler.forward(&features));
+        let tokens = self.resampler.forward(&features).dropout(self.dropout, mode == Mode::Train);
+        let found = self.head.forward(&tokens);
         let table = |of: fn(&Facts) -> &Vec<f32>| {
             let flat: Vec<f32> = scans.iter().flat_map(|s| of(&s.1).iter().copied()).collect();
             Tensor::from_slice(&flat).view([scans.len() as i64, -1]).to_device(device)
@@ -75,7 +78,7 @@ impl Stage for WarmUpStage {
 
     fn micro_batch(&mut self, part: &MicroBatch<'_>) -> Result<Vec<(&'static str, f64)>> {
         let scans: Vec<&(Sample, Facts)> = part.scans.iter().map(|&i| &self.train[i]).collect();
-        let loss = self.loss(&self.run(&scans)?) / part.whole.len() as f64;
+        let loss = self.loss(&self.run(&scans, Mode::Train)?) / part.whole.len() as f64;
         loss.backward();
         Ok(vec![("loss", f64::try_from(loss)?)])
     }
@@ -86,7 +89,7 @@ impl Stage for WarmUpStage {
         let sides: Vec<f32> = (0..FACTS).map(|f| f32::from(u8::from(facts::is_side(f)))).collect();
         let sides = Tensor::from_slice(&sides).to_device(self.parameters.device());
         for scans in all.chunks(16) {
-            let result = self.run(scans)?;
+            let result = self.run(scans, Mode::Evaluate)?;
             loss += f64::try_from(self.loss(&result))?;
             let [found, values, stated] = &result;
             let mask = stated * &sides;

@@ -20,13 +20,25 @@ fn linear(name: &str, out: usize, input: usize) -> [TensorSpec; 2] {
     ]
 }
 
-/// Encoder features → what each feature cell holds: shares of organs and statistics of its voxels.
+/// Encoder features → what each feature cell holds: shares of organs, statistics of its voxels and findings.
 pub struct CellHead {
-    organs: Tensor,
-    organs_bias: Tensor,
-    appearance: Tensor,
-    appearance_bias: Tensor,
+    organs: [Tensor; 2],
+    appearance: [Tensor; 2],
+    findings: [Tensor; 2],
 }
+
+/// What [`CellHead`] reads off the features, each `[b, …, s', h', w']`.
+pub struct Cells {
+    /// Logits of the organ classes.
+    pub organs: Tensor,
+    /// [`CellHead::STATISTICS`] of the voxels.
+    pub appearance: Tensor,
+    /// Logits of the findings.
+    pub findings: Tensor,
+}
+
+/// Bias that the findings' logits start with: in nearly all cells there is none.
+const FINDINGS_BIAS: f32 = -6.0;
 
 impl CellHead {
     /// Statistics of a cell's voxels: mean, standard deviation, least, greatest.
@@ -36,11 +48,18 @@ impl CellHead {
     pub fn specs(config: &ModelConfig, classes: usize) -> Vec<TensorSpec> {
         let c = config.encoder.out_channels();
         let std = (c as f32).powf(-0.5);
+        let findings = config.classifier.labels;
         vec![
             normal("cells.organs.weight", &[classes, c, 1, 1, 1], std),
             normal("cells.organs.bias", &[classes], 0.0),
             normal("cells.appearance.weight", &[Self::STATISTICS, c, 1, 1, 1], std),
             normal("cells.appearance.bias", &[Self::STATISTICS], 0.0),
+            normal("cells.findings.weight", &[findings, c, 1, 1, 1], 0.1 * std),
+            TensorSpec {
+                name: "cells.findings.bias".into(),
+                shape: vec![findings],
+                init: Init::Normal { mean: FINDINGS_BIAS, std: 0.0 },
+            },
         ]
     }
 
@@ -49,19 +68,16 @@ impl CellHead {
     /// # Errors
     /// Where one is missing.
     pub fn new(p: &Parameters) -> Result<Self> {
-        Ok(CellHead {
-            organs: p.get("cells.organs.weight")?,
-            organs_bias: p.get("cells.organs.bias")?,
-            appearance: p.get("cells.appearance.weight")?,
-            appearance_bias: p.get("cells.appearance.bias")?,
-        })
+        let pair = |of: &str| -> Result<[Tensor; 2]> {
+            Ok([p.get(&format!("cells.{of}.weight"))?, p.get(&format!("cells.{of}.bias"))?])
+        };
+        Ok(CellHead { organs: pair("organs")?, appearance: pair("appearance")?, findings: pair("findings")? })
     }
 
-    /// Features `[b, c, s', h', w']` → logits of the classes `[b, classes, s', h', w']` and statistics
-    /// `[b, 4, s', h', w']`.
-    pub fn forward(&self, features: &Tensor) -> (Tensor, Tensor) {
-        let one = |w: &Tensor, b: &Tensor| features.conv3d(w, Some(b), [1; 3], [0; 3], [1; 3], 1);
-        (one(&self.organs, &self.organs_bias), one(&self.appearance, &self.appearance_bias))
+    /// Features `[b, c, s', h', w']` → what the cells hold.
+    pub fn forward(&self, features: &Tensor) -> Cells {
+        let one = |[w, b]: &[Tensor; 2]| features.conv3d(w, Some(b), [1; 3], [0; 3], [1; 3], 1);
+        Cells { organs: one(&self.organs), appearance: one(&self.appearance), findings: one(&self.findings) }
     }
 }
 

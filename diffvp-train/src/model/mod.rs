@@ -22,7 +22,7 @@ pub use difference::{Contrast, Difference};
 pub use encoder::Encoder;
 pub(crate) use encoder::flatten_features;
 pub(crate) use heads::findings_loss;
-pub use heads::{CellHead, FindingsHead, TokensHead};
+pub use heads::{CellHead, Cells, FindingsHead, TokensHead};
 pub use llama::{Llama, TextLoss};
 pub use lora::{Adapter, LoraConfig};
 pub use parameters::Parameters;

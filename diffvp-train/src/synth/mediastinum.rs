@@ -167,10 +167,18 @@ impl Mediastinum {
 pub(crate) fn paint_abdomen(canvas: &mut Canvas, lungs: &Lungs, draw: &mut Draw) {
     let below = |p: V| (p[2] - lungs.diaphragm(p[0], p[1]) + 2.0) * 0.75;
     let all = Bounds { low: [-150.0, -110.0, -400.0], high: [150.0, 110.0, -20.0] };
-    let inside = |p: V, d: f64| smooth_max(smooth_max(d, lungs.cage(p) + 5.0, 8.0), below(p) + 1.5, 5.0);
+    // What is so far outside of one surface is not painted, whatever the others are: most of the box.
+    const FAR: f64 = 40.0;
+    let inside = |p: V, d: f64| {
+        let low = below(p) + 1.5;
+        if d.max(low) > FAR { d.max(low) } else { smooth_max(smooth_max(d, lungs.cage(p) + 5.0, 8.0), low, 5.0) }
+    };
     canvas.organ = Some(Organ::Abdomen);
     // The muscle of the diaphragm itself.
-    canvas.paint(all, 48.0, |p| (below(p).abs() - 2.0).max(lungs.cage(p)));
+    canvas.paint(all, 48.0, |p| {
+        let muscle = below(p).abs() - 2.0;
+        if muscle > FAR { muscle } else { muscle.max(lungs.cage(p)) }
+    });
     canvas.organ = Some(Organ::Liver);
     let liver = Ellipsoid::new([-52.0, -14.0, -128.0], [88.0, 92.0, 72.0]);
     let liver_hu = draw.uniform(48.0, 66.0);

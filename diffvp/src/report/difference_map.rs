@@ -90,13 +90,16 @@ impl DifferenceMap {
     ///
     /// Trilinear in the feature grid, with voxel centres at half indices and the outermost features
     /// continued to the edge of the input.
-    pub fn on_scan_grid(&self) -> Vec<f32> {
+    ///
+    /// # Errors
+    /// [`Error::LimitExceeded`](crate::Error::LimitExceeded) where there is no memory for it.
+    pub fn on_scan_grid(&self) -> Result<Vec<f32>> {
         let [nx, ny, nz] = self.dims;
         let axes: [Vec<Option<Sample>>; 3] = std::array::from_fn(|axis| {
             let source = self.to_input.source_axis[axis];
             (0..self.dims[source]).map(|index| self.sample(axis, index as f64)).collect()
         });
-        let mut map = vec![0f32; nx * ny * nz];
+        let mut map = crate::memory::zeros(nx * ny * nz)?;
         map.par_chunks_mut(nx * ny).enumerate().for_each(|(z, slice)| {
             for y in 0..ny {
                 for x in 0..nx {
@@ -108,15 +111,15 @@ impl DifferenceMap {
                 }
             }
         });
-        map
+        Ok(map)
     }
 
     /// The map as a volume on the scan's grid, for viewers.
     ///
     /// # Errors
-    /// Those of [`Volume::new`].
+    /// As [`on_scan_grid`](Self::on_scan_grid), and those of [`Volume::new`].
     pub fn to_volume(&self) -> Result<Volume> {
-        Volume::new(self.on_scan_grid(), self.dims, self.spacing_mm, self.origin_mm, self.direction)
+        Volume::new(self.on_scan_grid()?, self.dims, self.spacing_mm, self.origin_mm, self.direction)
     }
 
     /// Highest value on the feature grid, and the patient coordinates (LPS, mm) of that feature's centre.
@@ -191,7 +194,7 @@ mod tests {
         let map =
             DifferenceMap::new(&[1.0, 3.0], &[0.5, 0.5, 1.0, 0.0], [1, 1, 2], [1, 1, 2], identity(), &scan).unwrap();
         assert_eq!(map.feature_values(), [3.5, 0.5]);
-        assert_eq!(map.on_scan_grid(), [3.5, 0.5]);
+        assert_eq!(map.on_scan_grid().unwrap(), [3.5, 0.5]);
         assert_eq!(map.peak(), (3.5, [10.0, 20.0, 30.0]));
     }
 
@@ -200,7 +203,7 @@ mod tests {
         let scan = volume([8, 1, 1]);
         let map = DifferenceMap::new(&[1.0], &[0.0, 4.0], [1, 1, 2], [1, 1, 8], identity(), &scan).unwrap();
         // Centres of the two features lie at input indices 1.5 and 5.5.
-        assert_eq!(map.on_scan_grid(), [0.0, 0.0, 0.5, 1.5, 2.5, 3.5, 4.0, 4.0]);
+        assert_eq!(map.on_scan_grid().unwrap(), [0.0, 0.0, 0.5, 1.5, 2.5, 3.5, 4.0, 4.0]);
     }
 
     #[test]
@@ -209,7 +212,7 @@ mod tests {
         // The model saw voxels 4, 3, 2, 1 in this order.
         let grid = GridMap { source_axis: [2, 1, 0], scale: [1.0, 1.0, -1.0], offset: [0.0, 0.0, 4.0] };
         let map = DifferenceMap::new(&[1.0], &[1.0, 2.0, 3.0, 4.0], [1, 1, 4], [1, 1, 4], grid, &scan).unwrap();
-        assert_eq!(map.on_scan_grid(), [0.0, 4.0, 3.0, 2.0, 1.0, 0.0]);
+        assert_eq!(map.on_scan_grid().unwrap(), [0.0, 4.0, 3.0, 2.0, 1.0, 0.0]);
         assert_eq!(map.peak().1[0], 11.0);
     }
 

@@ -1,7 +1,7 @@
-//! Work that can be left behind when it is cancelled.
+//! Work that the end of the process waits for, and that can be left behind when it is cancelled.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Condvar, Mutex, MutexGuard, Once};
 use std::time::{Duration, Instant};
@@ -27,7 +27,7 @@ pub(super) fn run<T: Send + 'static>(
 ) -> Result<T> {
     cancel.check()?;
     let (sender, receiver) = channel();
-    let running = Running::begin(cancel);
+    let running = Running::begin(cancel)?;
     let body = move || {
         let result = catch_unwind(AssertUnwindSafe(work));
         // Counted out first: whoever has the result may end the process.
@@ -53,25 +53,33 @@ pub(super) fn run<T: Send + 'static>(
 /// What stops each piece of work that is running.
 static RUNNING: Mutex<Vec<(u64, CancelToken)>> = Mutex::new(Vec::new());
 static ENDED: Condvar = Condvar::new();
+/// Set when the process ends: nothing begins any more.
+static ENDING: AtomicBool = AtomicBool::new(false);
 
 fn all() -> MutexGuard<'static, Vec<(u64, CancelToken)>> {
     RUNNING.lock().unwrap_or_else(|e| e.into_inner())
 }
 
-/// A piece of work that is running, by its number.
-struct Running(u64);
+/// A piece of work that is running, by its number: the end of the process stops it and waits for it.
+pub(super) struct Running(u64);
 
 impl Running {
-    fn begin(cancel: &CancelToken) -> Running {
+    /// # Errors
+    /// [`Error::Cancelled`] once the process is ending.
+    pub(super) fn begin(cancel: &CancelToken) -> Result<Running> {
         static REGISTERED: Once = Once::new();
         static NEXT: AtomicU64 = AtomicU64::new(0);
         REGISTERED.call_once(|| {
             // A failure only means that nobody waits.
-            let _ = atexit(wait_for_all);
+            let _ = atexit(at_exit);
         });
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        all().push((number, cancel.clone()));
-        Running(number)
+        let mut all = all();
+        if ENDING.load(Ordering::Relaxed) {
+            return Err(Error::Cancelled);
+        }
+        all.push((number, cancel.clone()));
+        Ok(Running(number))
     }
 }
 
@@ -89,7 +97,15 @@ unsafe extern "C" {
 }
 
 /// A process that ends takes ONNX Runtime apart, which must not happen under a running graph.
-extern "C" fn wait_for_all() {
+extern "C" fn at_exit() {
+    {
+        let _running = all();
+        ENDING.store(true, Ordering::Relaxed);
+    }
+    wait_for_all();
+}
+
+fn wait_for_all() {
     let begin = Instant::now();
     let mut running = all();
     for (_, cancel) in running.iter() {
@@ -136,7 +152,7 @@ mod tests {
 
         // The end of the process stops what nobody has cancelled.
         let token = CancelToken::default();
-        let running = Running::begin(&token);
+        let running = Running::begin(&token).unwrap();
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 while token.check().is_ok() {

@@ -11,6 +11,7 @@ use ort::session::IoBinding;
 use ort::session::{RunOptions, Session};
 use ort::value::Tensor;
 
+use super::background::Running;
 use super::graph::{Spinning, check_ports, file_name, open_session, ports};
 use super::pool::Slot;
 use super::{CancelToken, SessionOptions};
@@ -152,6 +153,7 @@ impl Decoder {
 
         let run = Arc::new(RunOptions::new().map_err(failed)?);
         let mut session = self.session.take(cancel)?;
+        let _running = Running::begin(cancel)?;
         cancel.watch(&run)?;
         session.run_binding_with_options(binding, &run).map_err(|error| match cancel.check() {
             Err(cancelled) => cancelled,

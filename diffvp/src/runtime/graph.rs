@@ -127,6 +127,7 @@ impl Loaded {
         }
         let run = Arc::new(RunOptions::new().map_err(failed)?);
         let mut session = self.session.take(cancel)?;
+        let _running = background::Running::begin(cancel)?;
         cancel.watch(&run)?;
         let outputs = session.run_with_options(values, &*run).map_err(|error| match cancel.check() {
             Err(cancelled) => cancelled,

@@ -123,7 +123,10 @@ impl Scan {
             Format::Nifti { gzip } => nifti::open(path, gzip, options),
             Format::Dicom => dicom::load(&[Input::File(path.to_path_buf())], Vec::new(), options),
             // An index stands for the study beside it; the files themselves say what they are.
-            Format::DicomDirectory => open_folder(path.parent().unwrap_or(Path::new("")), options),
+            Format::DicomDirectory => {
+                let beside = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+                open_folder(beside.unwrap_or(Path::new(".")), options)
+            }
             Format::Known { detail } => Err(Error::Unsupported { detail }),
             Format::Unknown { detail } => Err(Error::UnknownFormat { path: path.to_path_buf(), detail: detail.into() }),
         }
@@ -185,11 +188,11 @@ fn open_folder(path: &Path, options: &ScanOptions) -> Result<Scan> {
         match sniff::file(&file) {
             Ok(Format::Dicom) => dicom_files.push(Input::File(file)),
             Ok(Format::Nifti { .. }) => nifti_files += 1,
-            Ok(_) => {}
             Err(Error::Read { source, .. }) => {
                 return Err(Error::Read { path: path.to_path_buf(), source });
             }
-            Err(other) => return Err(other),
+            // Other formats, and damaged files of them, are none of this study's.
+            Ok(_) | Err(_) => {}
         }
     }
     if dicom_files.is_empty() {

@@ -19,7 +19,11 @@ pub(super) fn model_card(manifest: &Manifest, options: &ExportOptions, notes: &s
     }
     let clinical =
         if manifest.intended_use.clinical_use { "Clinical use is intended." } else { "Not for clinical use." };
-    let _ = writeln!(card, "## Intended use\n\n{}\n{clinical}\n", manifest.intended_use.statement);
+    let _ = writeln!(card, "## Intended use\n\n{}", manifest.intended_use.statement);
+    if manifest.intended_use.statement != clinical {
+        let _ = writeln!(card, "{clinical}");
+    }
+    card.push('\n');
     let weights = match options.decoder.weights {
         WeightKind::F32 => "float32".to_string(),
         WeightKind::Blocks(scheme) => {

@@ -31,7 +31,7 @@ const ALARM: [u8; 3] = [255, 196, 0];
 /// # Errors
 /// [`crate::Error::Write`]; nothing is left at `path` then.
 pub fn write_map_png(path: impl AsRef<Path>, scan: &Volume, map: &DifferenceMap, clinical_use: bool) -> Result<()> {
-    let values = map.on_scan_grid();
+    let values = map.on_scan_grid()?;
     // Attention is never quite zero: what lies below the middle of the map is background.
     let (low, high) = (percentile(&values, 0.5), percentile(&values, 0.999));
     let view = View::new(scan, Plane::Axial);

@@ -26,6 +26,10 @@ const CHEST_HEIGHT_MM: f64 = 150.0;
 const CHEST_PART: f64 = 0.5;
 const CHEST_MEAN_SHARE: f64 = 0.2;
 
+/// Lungs larger than any patient's, in ml and mm: then the spacing cannot be right.
+const MOST_ML: f64 = 16_000.0;
+const MOST_HEIGHT_MM: f64 = 500.0;
+
 /// What a cell is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Cell {
@@ -79,6 +83,14 @@ pub(super) fn find(coarse: &Coarse) -> (Lungs, Option<String>) {
         cut_above: last + 1 == depth && slices[last].share() > CUT * largest,
         cut_below: first == 0 && slices[first].share() > CUT * largest,
     };
+    let ml = sides[0] + sides[1];
+    if ml > MOST_ML || span_mm > MOST_HEIGHT_MM {
+        let why = format!(
+            "the lungs would hold {:.1} litres and be {span_mm:.0} mm high, larger than any patient's: the spacing between voxels cannot be right",
+            ml / 1000.0
+        );
+        return (lungs, Some(why));
+    }
     let mean = lungs_only.iter().map(Slice::share).sum::<f64>() / lungs_only.len() as f64;
     let both = sides[0].min(sides[1]) >= 0.15 * (sides[0] + sides[1]);
     let needed = if both { CHEST_SHARE } else { ONE_LUNG_SHARE };

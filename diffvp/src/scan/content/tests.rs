@@ -108,6 +108,25 @@ fn other_parts_of_the_body_are_none() {
 }
 
 #[test]
+fn lungs_of_no_patient_are_a_wrong_spacing() {
+    let chest = body(WIDE, 330.0, &lungs([50.0, 300.0]));
+    for (spacing_mm, allowed) in [
+        ([5.0; 3], true),
+        ([7.0, 7.0, 5.0], true),
+        ([5.0, 5.0, 12.0], false),
+        ([1e9, 5.0, 5.0], false),
+        ([1e9; 3], false),
+    ] {
+        let stretched = Volume::new(chest.voxels_hu().to_vec(), chest.dims(), spacing_mm, [0.0; 3], AXES).unwrap();
+        let (content, _) = judge(&stretched);
+        assert_eq!(content.not_chest.is_none(), allowed, "{spacing_mm:?} {content:?}");
+        if let Some(why) = content.not_chest {
+            assert!(why.contains("spacing") || why.contains("no lungs"), "{why}");
+        }
+    }
+}
+
+#[test]
 fn orientation_does_not_matter() {
     let upright = body(WIDE, 330.0, &lungs([200.0, 1e4]));
     let expected = judge(&upright).0;

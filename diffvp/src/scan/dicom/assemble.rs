@@ -3,16 +3,25 @@
 use rayon::prelude::*;
 
 use super::decode::Decoder;
-use super::file::{FileHeader, Input};
+use super::file::FileHeader;
+use super::input::Input;
 use super::series::{Candidate, in_file};
 use super::stack::Stack;
 use crate::scan::ScanOptions;
 use crate::scan::content::AIR_HU;
-use crate::{Error, Result, Volume, Warning, WarningCode};
+use crate::{Error, Result, Volume, Warning, WarningCode, memory};
 
 /// Decoded bytes for every byte of compressed pixel data beyond which sizes are not believed: the most that
 /// the lossless codecs reach on real slices is below 100.
 const MAX_RATIO: usize = 1000;
+
+/// Whether the pixel data of some files (frames of one file follow each other) are long enough to hold the voxels.
+pub(super) fn believable(files: impl Iterator<Item = usize>, headers: &[FileHeader], voxels: usize) -> bool {
+    let mut files: Vec<usize> = files.collect();
+    files.dedup();
+    let packed = files.iter().map(|f| headers[*f].pixel_bytes).fold(0usize, usize::saturating_add);
+    packed.saturating_mul(MAX_RATIO) >= voxels
+}
 
 /// Decodes the slices of a stack, in parallel, into one volume.
 pub(super) fn assemble(
@@ -30,24 +39,15 @@ pub(super) fn assemble(
     let voxels = plane as u64 * stack.slices.len() as u64;
     let [width, height] = stack.repair.as_ref().map_or(size, |repair| repair.size(size));
     let dims = [width, height, stack.slices.len()];
-    let repaired = width as u64 * height as u64 * stack.slices.len() as u64;
+    let repaired = (width as u64).saturating_mul(height as u64).saturating_mul(stack.slices.len() as u64);
     if repaired > options.max_voxels {
         let what = "number of voxels".into();
         return Err(Error::LimitExceeded { what, found: repaired, limit: options.max_voxels });
     }
-    let mut files: Vec<usize> = candidate.slices.iter().map(|s| s.file).collect();
-    files.dedup();
-    let packed: usize = files.iter().map(|f| headers[*f].pixel_bytes).sum();
-    if packed.saturating_mul(MAX_RATIO) < voxels as usize {
-        return Err(Error::Corrupt { detail: format!("{packed} bytes of pixel data cannot hold {voxels} pixels") });
+    if !believable(candidate.slices.iter().map(|s| s.file), headers, voxels as usize) {
+        return Err(Error::Corrupt { detail: format!("the pixel data are too short to hold {voxels} pixels") });
     }
-    // Whether the memory is there is asked first; zeroed pages are then only touched by the decoding threads.
-    Vec::<f32>::new().try_reserve_exact(voxels as usize).map_err(|_| Error::LimitExceeded {
-        what: "memory for voxels, in bytes".into(),
-        found: 4 * voxels,
-        limit: 0,
-    })?;
-    let mut values = vec![0f32; voxels as usize];
+    let mut values = memory::zeros(voxels as usize)?;
 
     let decoder = Decoder::new(inputs, used, headers, &candidate.slices)?;
     let count = candidate.slices.len();
@@ -90,7 +90,7 @@ pub(super) fn assemble(
         ));
     }
     if let Some(repair) = &stack.repair {
-        values = repair.apply(&values, size);
+        values = repair.apply(&values, size)?;
     }
     Volume::new(values, dims, stack.spacing_mm, stack.origin_mm, stack.direction)
 }

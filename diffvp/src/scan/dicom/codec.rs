@@ -92,6 +92,20 @@ pub(super) fn decode_codec(code: &[u8], format: &PixelFormat, syntax: &Syntax) -
         }
         None => return Err(corrupt("a compressed frame without a frame header")),
     }
+    match coded::components(code) {
+        Some((1, true)) => {}
+        Some((1, false)) => return Err(corrupt("a compressed frame with fewer samples than pixels")),
+        Some((count, _)) => {
+            return Err(Error::Unsupported {
+                detail: format!("a compressed frame of {count} components: a CT has one"),
+            });
+        }
+        None => return Err(corrupt("a compressed frame without a frame header")),
+    }
+    if let Some(what) = coded::lossless_beyond_decoder(code) {
+        let detail = format!("{} with {what}: decompress the study first", syntax.describe());
+        return Err(Error::Unsupported { detail });
+    }
     let twelve_bits = syntax.uid == "1.2.840.10008.1.2.4.51" && coded::jpeg_precision(code) == Some(12);
     // The decoders index by what the code stream says and panic on damaged ones; each frame is
     // decoded into a buffer of its own, so nothing half-written survives.

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::file::{FileHeader, Input};
+use super::file::FileHeader;
+use super::input::Input;
 use super::pixels::PixelFile;
 use super::series::Slice;
 use crate::{Error, Result};

@@ -94,6 +94,11 @@ impl<'a> Walker<'a> {
         Walker { bytes, at: 0, encoding }
     }
 
+    /// Tag of the next element, where its header is there.
+    pub(super) fn next_tag(&self) -> Option<Tag> {
+        header(self.bytes, self.at, self.encoding).map(|header| header.tag)
+    }
+
     /// Position of the next element.
     pub(super) fn position(&self) -> usize {
         self.at

@@ -1,4 +1,4 @@
-//! Where each frame lies: from the top level of a classic file, or from the functional groups of an
+//! Where each frame lies and what tells it apart: from the top level of a classic file, or from the functional groups of an
 //! enhanced one (PS3.3, C.7.6.16).
 
 use super::element::Element;
@@ -19,6 +19,43 @@ pub(super) struct Plane {
     pub slope: Option<f64>,
     /// RescaleIntercept.
     pub intercept: Option<f64>,
+    /// Of an enhanced file's frame, what a classic file says for itself.
+    pub apart: Apart,
+}
+
+/// What tells frames of one enhanced file apart: scans, phases and reconstructions (PS3.3, C.7.6.16.2.2, C.8.15.3.9).
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) struct Apart {
+    /// FrameAcquisitionNumber.
+    pub acquisition: Option<i64>,
+    /// TemporalPositionIndex, or the part of the heart beat.
+    pub phase: Option<f64>,
+    /// StackID, as a hash.
+    pub stack: Option<u64>,
+    /// ConvolutionKernel, as a hash.
+    pub kernel: Option<u64>,
+}
+
+impl Apart {
+    fn take(&mut self, e: &Element) {
+        match e.tag {
+            0x0020_9156 => self.acquisition = values::unsigned(e).map(i64::from),
+            0x0020_9128 => self.phase = values::unsigned(e).map(f64::from),
+            0x0020_9241 => self.phase = self.phase.or(values::float(e)),
+            0x0020_9056 => self.stack = Some(values::hash(e)),
+            0x0018_1210 => self.kernel = Some(values::hash(e)),
+            _ => {}
+        }
+    }
+
+    fn or(self, fallback: Apart) -> Apart {
+        Apart {
+            acquisition: self.acquisition.or(fallback.acquisition),
+            phase: self.phase.or(fallback.phase),
+            stack: self.stack.or(fallback.stack),
+            kernel: self.kernel.or(fallback.kernel),
+        }
+    }
 }
 
 impl Plane {
@@ -41,6 +78,7 @@ impl Plane {
             spacing_mm: self.spacing_mm.or(fallback.spacing_mm),
             slope: self.slope.or(fallback.slope),
             intercept: self.intercept.or(fallback.intercept),
+            apart: self.apart.or(fallback.apart),
         }
     }
 }
@@ -60,16 +98,19 @@ struct Group {
 }
 
 impl Group {
-    /// Reads the macros of one item: pixel measures, plane position and orientation, pixel value transformation.
+    /// Reads the macros of one item: pixel measures, plane position and orientation, pixel value transformation, frame
+    /// content, cardiac synchronization, reconstruction.
     fn read(item: &[u8], sequence: &Element) -> Result<Group> {
         let mut group = Group::default();
         for part in elements(item, sequence.encoding)? {
-            if !matches!(part.tag, 0x0028_9110 | 0x0020_9113 | 0x0020_9116 | 0x0028_9145) {
+            let tells_apart = matches!(part.tag, 0x0020_9111 | 0x0018_9118 | 0x0018_9314);
+            if !tells_apart && !matches!(part.tag, 0x0028_9110 | 0x0020_9113 | 0x0020_9116 | 0x0028_9145) {
                 continue;
             }
             for inner in items(part.value, part.encoding)? {
                 for e in elements(inner, part.encoding)? {
                     match e.tag {
+                        _ if tells_apart => group.plane.apart.take(&e),
                         0x0018_0050 => group.thickness_mm = values::decimal(&e).filter(|t| *t > 0.0),
                         0x0028_1054 => {
                             group.not_hu =
@@ -116,7 +157,8 @@ impl Groups {
         }
         let shared = self.shared.plane.or(top);
         Ok(match self.per_frame.is_empty() {
-            true => vec![shared; frames],
+            // Frames that nothing tells apart lie at one place and make no volume: two of them show that.
+            true => vec![shared; frames.min(2)],
             false => self.per_frame.iter().map(|group| group.plane.or(&shared)).collect(),
         })
     }

@@ -3,10 +3,12 @@
 mod assemble;
 mod codec;
 mod coded;
+mod data_set;
 mod decode;
 mod element;
 mod file;
 mod frames;
+mod input;
 mod kernel;
 mod pixels;
 mod probe;
@@ -15,28 +17,51 @@ mod rle;
 mod sequence;
 mod series;
 mod stack;
+mod study;
 mod syntax;
 mod values;
 
-use rayon::prelude::*;
+use std::collections::HashSet;
 
-pub(super) use file::Input;
+pub(super) use input::Input;
 
 use super::{Scan, ScanFormat, ScanOptions, ScanSource};
 use crate::{Error, Result, Warning, WarningCode};
 use assemble::assemble;
-use file::{FileHeader, Parsed, read_header};
-use series::{Candidate, candidates};
+use file::FileHeader;
+use series::{Candidate, candidates, headers_of};
 use stack::Stack;
+use study::{Files, check_studies, in_listing, leave_out, read_headers};
+
+/// Distance between slices, as a multiple of their thickness, beyond which they leave gaps that a reader must know of.
+const MAX_SPACING_OF_THICKNESS: f64 = 1.5;
 
 /// Loads the best series, or the one that the options name, out of DICOM files.
 pub(super) fn load(inputs: &[Input], mut warnings: Vec<Warning>, options: &ScanOptions) -> Result<Scan> {
-    let (headers, used) = read_headers(inputs, &mut warnings)?;
-    let mut found = candidates(&headers)?;
+    let Files { headers, used, damaged } = read_headers(inputs, &mut warnings)?;
+    let mut found = candidates(&headers);
     if options.series_instance_uid.is_none() {
         probe::look(inputs, &used, &headers, &mut found);
     }
-    let chosen = choose(&found, options)?;
+    let chosen = match choose(&found, options) {
+        Ok(chosen) => chosen,
+        // The reason may be that the rest of the series is damaged.
+        Err(error) => {
+            let asked = |c: &&Candidate| is_wanted(c, options);
+            let series: HashSet<u64> =
+                found.iter().filter(asked).filter_map(|c| headers[c.slices[0].file].series).collect();
+            let damaged = damaged.into_iter().find(|(_, of, _)| of.is_none_or(|of| series.contains(&of)));
+            return Err(match damaged {
+                Some((index, Some(_), why)) => in_listing(why, index, inputs.len()),
+                Some((index, None, why)) if options.series_instance_uid.is_none() => {
+                    in_listing(why, index, inputs.len())
+                }
+                _ => error,
+            });
+        }
+    };
+    leave_out(damaged, headers[found[chosen].slices[0].file].series, inputs.len(), &mut warnings)?;
+    check_studies(&headers, options, &mut warnings);
     explain(&found, chosen, options, &mut warnings);
     found[chosen].summary.chosen = true;
 
@@ -58,49 +83,15 @@ pub(super) fn load(inputs: &[Input], mut warnings: Vec<Warning>, options: &ScanO
     Ok(Scan::new(volume, warnings, ScanSource { format, files: inputs.len(), series }))
 }
 
-/// Headers of the files with pixels, and the index of each one's input.
-fn read_headers(inputs: &[Input], warnings: &mut Vec<Warning>) -> Result<(Vec<FileHeader>, Vec<usize>)> {
-    let parsed: Vec<Result<Parsed>> = inputs.par_iter().map(read_header).collect();
-    let (mut headers, mut used) = (Vec::with_capacity(inputs.len()), Vec::with_capacity(inputs.len()));
-    let mut without_image = 0;
-    for (index, parsed) in parsed.into_iter().enumerate() {
-        match parsed {
-            Ok(Parsed::Image(header)) => {
-                headers.push(*header);
-                used.push(index);
-            }
-            Ok(Parsed::NoImage) => without_image += 1,
-            // Without a preamble, any bytes can look like the start of a data set.
-            Err(Error::Corrupt { .. }) if inputs.len() > 1 && !inputs[index].has_preamble() => {
-                without_image += 1;
-            }
-            Err(Error::Corrupt { detail }) if inputs.len() > 1 => {
-                return Err(Error::Corrupt {
-                    detail: format!("DICOM file {} of {} in the sorted listing: {detail}", index + 1, inputs.len()),
-                });
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    if headers.is_empty() {
-        return Err(Error::NotAVolume { detail: format!("{without_image} DICOM files, none with an image") });
-    }
-    if without_image > 0 {
-        warnings.push(Warning::new(
-            WarningCode::FilesSkipped,
-            format!("{without_image} files without a DICOM image were left out"),
-        ));
-    }
-    Ok((headers, used))
+/// Whether a candidate is of the series that the options name, if they name one.
+fn is_wanted(candidate: &Candidate, options: &ScanOptions) -> bool {
+    let uid = candidate.summary.series_instance_uid.as_deref();
+    options.series_instance_uid.as_ref().is_none_or(|wanted| uid == Some(wanted.trim()))
 }
 
 /// Index of the candidate to load.
 fn choose(found: &[Candidate], options: &ScanOptions) -> Result<usize> {
-    let wanted = |c: &Candidate| match &options.series_instance_uid {
-        Some(uid) => c.summary.series_instance_uid.as_deref() == Some(uid.trim()),
-        None => true,
-    };
-    let matching: Vec<usize> = (0..found.len()).filter(|i| wanted(&found[*i])).collect();
+    let matching: Vec<usize> = (0..found.len()).filter(|i| is_wanted(&found[*i], options)).collect();
     if matching.is_empty() {
         return Err(Error::NoUsableSeries {
             detail: format!("none of the {} series has the SeriesInstanceUID that was asked for", found.len()),
@@ -173,7 +164,7 @@ fn explain(found: &[Candidate], chosen: usize, options: &ScanOptions, warnings: 
 
 /// Warnings about what the headers of the chosen series lack or say.
 fn describe(headers: &[FileHeader], candidate: &Candidate, stack: &Stack, warnings: &mut Vec<Warning>) {
-    let chosen: Vec<&FileHeader> = candidate.slices.iter().filter(|s| s.frame == 0).map(|s| &headers[s.file]).collect();
+    let chosen: Vec<&FileHeader> = headers_of(headers, &candidate.slices).map(|(_, header)| header).collect();
     let count = |lacks: &dyn Fn(&FileHeader) -> bool| chosen.iter().filter(|h| lacks(h)).count();
     let mut warn = |code, text: String| warnings.push(Warning::new(code, text));
     if let Some(jitter) = stack.jitter_mm {
@@ -204,11 +195,27 @@ fn describe(headers: &[FileHeader], candidate: &Candidate, stack: &Stack, warnin
             );
         }
     }
+    let thickness_mm = chosen[0].thickness_mm;
+    if let Some(thickness) = thickness_mm.filter(|t| stack.spacing_mm[2] > MAX_SPACING_OF_THICKNESS * t) {
+        warn(
+            WarningCode::SliceGaps,
+            format!(
+                "slices lie {:.2} mm apart and are {thickness:.2} mm thick: what is between them is not shown",
+                stack.spacing_mm[2]
+            ),
+        );
+    }
+    let frames_of_reference: HashSet<u64> = chosen.iter().filter_map(|h| h.frame_of_reference).collect();
+    if frames_of_reference.len() > 1 {
+        let text =
+            format!("the slices name {} frames of reference: they are taken to be one", frames_of_reference.len());
+        warn(WarningCode::InferredHeader, text);
+    }
     let missing = [
         ("Modality", count(&|h| !h.has_modality), "CT is assumed"),
         ("InstanceNumber", count(&|h| !h.has_instance_number && h.planes.len() == 1), "positions give the order"),
-        ("FrameOfReferenceUID", count(&|h| !h.has_frame_of_reference), "the slices are taken to share one"),
-        ("SeriesInstanceUID", count(&|h| h.series_uid.is_none()), "the files are taken to be one series"),
+        ("FrameOfReferenceUID", count(&|h| h.frame_of_reference.is_none()), "the slices are taken to share one"),
+        ("SeriesInstanceUID", count(&|h| h.series.is_none()), "the files are taken to be one series"),
         (
             "a rescale slope or intercept",
             count(&|h| h.planes.iter().any(|p| p.slope.is_none() || p.intercept.is_none())),

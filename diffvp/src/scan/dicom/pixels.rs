@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::codec::decode_codec;
-use super::file::{FileHeader, data_set, meta};
+use super::data_set::{data_set, meta};
+use super::file::FileHeader;
 use super::frames::Plane;
 use super::rle;
 use super::sequence::items;
@@ -59,7 +60,8 @@ pub(super) struct PixelFile<'a> {
     length: Option<usize>,
     /// Of packed pixels: the fragments, and the table of their offsets.
     fragments: Vec<Range<usize>>,
-    offsets: Vec<u32>,
+    /// First fragment of each frame; empty where they cannot be told apart.
+    starts: Vec<usize>,
 }
 
 impl<'a> PixelFile<'a> {
@@ -72,7 +74,7 @@ impl<'a> PixelFile<'a> {
         };
         let start = start + header.pixels.start;
         let mut file =
-            PixelFile { bytes, start, length: header.pixels.length, fragments: Vec::new(), offsets: Vec::new() };
+            PixelFile { bytes, start, length: header.pixels.length, fragments: Vec::new(), starts: Vec::new() };
         if !matches!(header.syntax.packing, Packing::Native) {
             let value = file.bytes.get(start..).unwrap_or_default();
             let items = items(value, header.syntax.encoding)?;
@@ -82,8 +84,9 @@ impl<'a> PixelFile<'a> {
                 at..at + item.len()
             };
             let (table, fragments) = items.split_first().ok_or_else(|| corrupt("the pixel data hold no fragments"))?;
-            file.offsets = offset_table(table);
+            let offsets = offset_table(table);
             file.fragments = fragments.iter().map(place).collect();
+            file.starts = file.frame_starts(&offsets, header.planes.len());
         }
         Ok(file)
     }
@@ -125,19 +128,17 @@ impl<'a> PixelFile<'a> {
         }
     }
 
-    /// The bytes of one frame: one fragment a frame, or fragments joined by the offset table, or, for a single
-    /// frame, all of them. Without a table, a fragment that starts a code stream starts a frame.
-    fn frame_code(&self, index: usize, frames: usize) -> Result<Cow<'_, [u8]>> {
+    /// The first fragment of each frame: one fragment a frame, or those that the offset table names, or, for a single
+    /// frame, the first. Without a table, a fragment that starts a code stream starts a frame.
+    fn frame_starts(&self, offsets: &[u32], frames: usize) -> Vec<usize> {
         let fragments = &self.fragments;
-        let joined =
-            |range: Range<usize>| fragments[range].iter().flat_map(|f| &self.bytes[f.clone()]).copied().collect();
         if fragments.len() == frames {
-            return Ok(Cow::Borrowed(&self.bytes[fragments[index].clone()]));
+            return (0..frames).collect();
         }
         if frames == 1 {
-            return Ok(Cow::Owned(joined(0..fragments.len())));
+            return vec![0];
         }
-        let starts: Vec<usize> = if self.offsets.len() == frames {
+        let starts: Vec<usize> = if offsets.len() == frames {
             let mut positions = Vec::with_capacity(fragments.len());
             let mut at = 0u64;
             for fragment in fragments {
@@ -145,16 +146,25 @@ impl<'a> PixelFile<'a> {
                 at += fragment.len() as u64 + 8;
             }
             let find = |offset: &u32| positions.binary_search(&(*offset as u64)).ok();
-            self.offsets.iter().map(find).collect::<Option<_>>().unwrap_or_default()
+            offsets.iter().map(find).collect::<Option<_>>().unwrap_or_default()
         } else {
             let starts_stream = |f: &[u8]| f.starts_with(&[0xff, 0xd8]) || f.starts_with(&[0xff, 0x4f, 0xff, 0x51]);
             (0..fragments.len()).filter(|i| starts_stream(&self.bytes[fragments[*i].clone()])).collect()
         };
-        if starts.len() != frames || !starts.is_sorted() {
+        if starts.len() == frames && starts.is_sorted() { starts } else { Vec::new() }
+    }
+
+    /// The bytes of one frame.
+    fn frame_code(&self, index: usize, frames: usize) -> Result<Cow<'_, [u8]>> {
+        let fragments = &self.fragments;
+        let Some(first) = self.starts.get(index).copied() else {
             return Err(corrupt(format!("{} fragments cannot be told apart into {frames} frames", fragments.len())));
+        };
+        let end = self.starts.get(index + 1).copied().unwrap_or(fragments.len());
+        match fragments.get(first..end).unwrap_or_default() {
+            [only] => Ok(Cow::Borrowed(&self.bytes[only.clone()])),
+            several => Ok(Cow::Owned(several.iter().flat_map(|f| &self.bytes[f.clone()]).copied().collect())),
         }
-        let end = starts.get(index + 1).copied().unwrap_or(fragments.len());
-        Ok(Cow::Owned(joined(starts[index]..end)))
     }
 }
 
@@ -192,15 +202,19 @@ fn rescale(
     let shift = 32 - format.bits_stored as u32;
     // No value lies in the empty range.
     let [low, high] = padding.unwrap_or([i32::MAX, i32::MIN]);
-    // Bits above the stored ones may hold overlays: the sign is extended from the stored bits.
-    let finish = |value: i32, out: &mut f32| -> u32 {
+    // Bits above the stored ones may hold overlays: the sign is extended from the stored bits. Padding may also be a value
+    // that only all of the bits can hold.
+    let finish = |value: i32, all_bits: i32, out: &mut f32| -> u32 {
         let hu = scale(value);
-        let below = ((value >= low) & (value <= high)) | (hu < AIR_HU);
+        let padding = ((value >= low) & (value <= high)) | ((all_bits >= low) & (all_bits <= high));
+        let below = padding | (hu < AIR_HU);
         *out = if below { AIR_HU } else { hu };
         u32::from(below)
     };
-    let signed = |bits: u32, out: &mut f32| finish(((bits << shift) as i32) >> shift, out);
-    let unsigned = |bits: u32, out: &mut f32| finish(((bits << shift) >> shift) as i32, out);
+    let all = 32 - format.bits_allocated as u32;
+    let signed =
+        |bits: u32, out: &mut f32| finish(((bits << shift) as i32) >> shift, ((bits << all) as i32) >> all, out);
+    let unsigned = |bits: u32, out: &mut f32| finish(((bits << shift) >> shift) as i32, bits as i32, out);
     let words = raw.as_chunks::<2>().0.iter();
     let replaced: u32 = match (format.bits_allocated, big_endian, format.signed) {
         (8, _, false) => raw.iter().zip(out).map(|(byte, out)| unsigned(u32::from(*byte), out)).sum(),

@@ -2,16 +2,21 @@
 
 use rayon::prelude::*;
 
+use super::assemble::believable;
 use super::decode::Decoder;
-use super::file::{FileHeader, Input};
+use super::file::FileHeader;
+use super::input::Input;
 use super::series::Candidate;
 use crate::Volume;
+use crate::memory::zeros;
 use crate::scan::content;
 
 /// Slices that are looked at; enough to see a lung in steps of 10 mm or less in an adult's chest.
 const SLICES: usize = 32;
 /// Series that are looked at.
 const MAX_SERIES: usize = 32;
+/// Voxels that are looked at of a series.
+const MAX_VOXELS: usize = 1 << 26;
 /// Points of a series that shows whole lungs, and what is taken off where they are cut off at one end.
 const LUNG_POINTS: f64 = 100.0;
 const CUT_POINTS: f64 = 20.0;
@@ -41,10 +46,16 @@ pub(super) fn look(inputs: &[Input], used: &[usize], headers: &[FileHeader], fou
 fn sample(inputs: &[Input], used: &[usize], headers: &[FileHeader], candidate: &Candidate) -> Option<Volume> {
     let stack = candidate.outcome.as_ref().ok()?;
     let format = &headers[candidate.slices[0].file].format;
-    let step = stack.slices.len().div_ceil(SLICES);
+    let most = (MAX_VOXELS / format.pixels().max(1)).clamp(1, SLICES);
+    let step = stack.slices.len().div_ceil(most);
     let places: Vec<usize> = (0..stack.slices.len()).step_by(step).collect();
+    let voxels = format.pixels().checked_mul(places.len()).filter(|voxels| *voxels <= MAX_VOXELS)?;
+    let looked_at = places.iter().map(|place| candidate.slices[stack.slices[*place][0]].file);
+    if !believable(looked_at, headers, voxels) {
+        return None;
+    }
     let decoder = Decoder::new(inputs, used, headers, &candidate.slices).ok()?;
-    let mut values = vec![0f32; format.pixels() * places.len()];
+    let mut values = zeros(voxels).ok()?;
     values
         .par_chunks_mut(format.pixels())
         .zip(&places)

@@ -5,6 +5,7 @@
 use rayon::prelude::*;
 
 use crate::scan::content::AIR_HU;
+use crate::{Result, memory};
 
 /// What is to be done to the slices of a stack.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,11 +28,15 @@ impl Repair {
     }
 
     /// Moves slices of `columns` × `rows` pixels onto the regular grid.
-    pub(super) fn apply(&self, voxels: &[f32], [columns, rows]: [usize; 2]) -> Vec<f32> {
+    ///
+    /// # Errors
+    /// [`Error::LimitExceeded`](crate::Error::LimitExceeded) where there is no memory for the result.
+    pub(super) fn apply(&self, voxels: &[f32], [columns, rows]: [usize; 2]) -> Result<Vec<f32>> {
         let [width, height] = self.size([columns, rows]);
         let slice = |k: usize| &voxels[k * columns * rows..(k + 1) * columns * rows];
-        let mut repaired = vec![AIR_HU; width * height * self.places.len()];
+        let mut repaired = memory::zeros(width * height * self.places.len())?;
         repaired.par_chunks_mut(width * height).enumerate().for_each(|(k, out)| {
+            out.fill(AIR_HU);
             let (before, share) = self.neighbours(k);
             self.shift(slice(before), before, [columns, rows], out);
             if share > 0.0 {
@@ -42,7 +47,7 @@ impl Repair {
                 }
             }
         });
-        repaired
+        Ok(repaired)
     }
 
     /// The slice at or before place `k` along the normal, and the weight of the one behind it.
@@ -108,7 +113,7 @@ mod tests {
             .flat_map(|k| (0..4).flat_map(move |j| (0..5).map(move |i| value(i as f64, j as f64 + 0.75 * k as f64))))
             .collect();
         let places: Vec<[f64; 3]> = (0..3).map(|k| [k as f64, 0.0, 0.75 * k as f64]).collect();
-        let straight = repair(&places, [0, 2], None).apply(&voxels, [5, 4]);
+        let straight = repair(&places, [0, 2], None).apply(&voxels, [5, 4]).unwrap();
         for (index, found) in straight.iter().enumerate() {
             let (i, j, k) = (index % 5, index / 5 % 6, index / 30);
             let within = (j as f64) >= 0.75 * k as f64 && j as f64 <= 3.0 + 0.75 * k as f64;
@@ -123,7 +128,7 @@ mod tests {
     fn uneven_slices_are_interpolated_and_those_in_place_kept() {
         let places = [[0.0; 3], [0.8, 0.0, 0.0], [2.0, 0.0, 0.0], [3.0, 0.0, 0.0]];
         let voxels: Vec<f32> = places.iter().flat_map(|p| [100.0 * p[0] as f32; 6]).collect();
-        let even = repair(&places, [0, 0], Some(0.2)).apply(&voxels, [3, 2]);
+        let even = repair(&places, [0, 0], Some(0.2)).apply(&voxels, [3, 2]).unwrap();
         for (k, slice) in even.chunks(6).enumerate() {
             assert!(slice.iter().all(|v| (v - 100.0 * k as f32).abs() < 1e-4), "{slice:?}");
         }

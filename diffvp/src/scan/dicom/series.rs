@@ -5,7 +5,7 @@
 //! | points | for |
 //! |---|---|
 //! | 0 … 100 | extent along the normal, full from 250 mm on |
-//! | 0 … 40 | distance between slices, full up to 1.5 mm, none from 7.5 mm on |
+//! | 0 … 40 | distance between slices, or their thickness if that is more: full up to 1.5 mm, none from 7.5 mm on |
 //! | 20, 10, 0 | a soft, unknown or sharp kernel |
 //! | 20 | original, not derived pixels |
 //! | 20 | slices that need not be moved onto a regular grid |
@@ -19,7 +19,7 @@ use super::file::FileHeader;
 use super::frames::Plane;
 use super::kernel::{KernelClass, class};
 use super::pixels;
-use super::stack::{Stack, axes, stack};
+use super::stack::{Stack, axes, dot, stack};
 use crate::scan::{Orientation, SeriesSummary};
 use crate::{Error, Result};
 
@@ -42,40 +42,51 @@ pub(super) struct Candidate {
 /// Stacks of one series that are told apart before it is taken to be something else than a CT.
 const MAX_STACKS: usize = 256;
 
+/// The slices of one series, in stacks.
+#[derive(Default)]
+struct Series {
+    stacks: Vec<Vec<Slice>>,
+    /// Whether there are more stacks than are told apart.
+    too_many: bool,
+}
+
 /// Groups all frames into candidates, best first.
-///
-/// # Errors
-/// [`Error::LimitExceeded`] for a series of more than 256 directions and sizes.
-pub(super) fn candidates(headers: &[FileHeader]) -> Result<Vec<Candidate>> {
-    let mut by_uid: HashMap<Option<&str>, usize> = HashMap::new();
-    let mut series: Vec<Vec<Vec<Slice>>> = Vec::new();
+pub(super) fn candidates(headers: &[FileHeader]) -> Vec<Candidate> {
+    let mut by_key: HashMap<Option<u64>, usize> = HashMap::new();
+    let mut all: Vec<Series> = Vec::new();
     for (file, header) in headers.iter().enumerate() {
-        let next = series.len();
-        let place = *by_uid.entry(header.series_uid.as_deref()).or_insert(next);
+        let next = all.len();
+        let place = *by_key.entry(header.series).or_insert(next);
         if place == next {
-            series.push(Vec::new());
+            all.push(Series::default());
         }
-        let stacks = &mut series[place];
+        let series = &mut all[place];
         for (frame, plane) in header.planes.iter().enumerate() {
             let slice = Slice { file, frame };
             let fits = |other: &Vec<Slice>| together(header, plane, headers, other[0]);
             // Neighbouring frames nearly always belong to the stack that was extended last.
-            match stacks.iter().rposition(fits) {
-                Some(found) => stacks[found].push(slice),
-                None => stacks.push(vec![slice]),
+            match series.stacks.iter().rposition(fits) {
+                Some(found) => series.stacks[found].push(slice),
+                None if series.stacks.len() < MAX_STACKS => series.stacks.push(vec![slice]),
+                None => series.too_many = true,
+            }
+            if series.too_many {
+                break;
             }
         }
-        if stacks.len() > MAX_STACKS {
-            return Err(Error::LimitExceeded {
-                what: "number of directions and sizes in one series".into(),
-                found: stacks.len() as u64,
-                limit: MAX_STACKS as u64,
-            });
-        }
     }
-    let mut found: Vec<Candidate> = series.into_iter().flatten().flat_map(|slices| apart(headers, slices)).collect();
+    let mut found: Vec<Candidate> = all.into_iter().flat_map(|series| of_series(headers, series)).collect();
     sort(&mut found);
-    Ok(found)
+    found
+}
+
+fn of_series(headers: &[FileHeader], series: Series) -> Vec<Candidate> {
+    if !series.too_many {
+        return series.stacks.into_iter().flat_map(|slices| apart(headers, slices)).collect();
+    }
+    let why = format!("more than {MAX_STACKS} directions and sizes in one series: no scan");
+    let slices: Vec<Slice> = series.stacks.into_iter().flatten().collect();
+    vec![candidate(headers, slices, Some(Error::Geometry { detail: why }))]
 }
 
 /// Sorts candidates, best first.
@@ -86,35 +97,70 @@ pub(super) fn sort(found: &mut [Candidate]) {
     });
 }
 
-/// Several scans, phases or reconstructions can share a series: where the slices do not stack but those of each
-/// AcquisitionNumber, each point in time or each SliceThickness do, each is a candidate of its own.
+/// Several scans, phases or reconstructions can share a series: where slices of different AcquisitionNumber, point in time,
+/// frame of reference or SliceThickness lie among each other and do not stack, those of each are a candidate of their own. Parts
+/// that lie one behind the other are one scan in several breath-holds, or one that lacks slices between them.
 fn apart(headers: &[FileHeader], slices: Vec<Slice>) -> Vec<Candidate> {
-    type Key<'a> = &'a dyn Fn(&FileHeader) -> Option<i64>;
+    type Key<'a> = &'a dyn Fn(&Slice) -> Option<i64>;
     let regular = |c: &Candidate| {
         let fits = |stack: &Stack| stack.repair.is_none() && stack.slices.iter().all(|same| same.len() == 1);
         c.outcome.as_ref().is_ok_and(fits)
     };
-    let whole = candidate(headers, slices.clone());
-    // Micrometres of thickness and thousandths of a phase tell real values apart.
-    let fine = |value: f64| (value * 1e3).round() as i64;
-    let keys: [Key; 3] = [&|h| h.acquisition, &|h| h.phase.map(fine), &|h| h.thickness_mm.map(fine)];
+    let whole = candidate(headers, slices.clone(), None);
     if regular(&whole) {
         return vec![whole];
     }
+    let of = |slice: &Slice| (&headers[slice.file], &headers[slice.file].planes[slice.frame]);
+    // Micrometres of thickness and thousandths of a phase tell real values apart.
+    let fine = |value: f64| (value * 1e3).round() as i64;
+    let keys: [Key; 5] = [
+        &|s| of(s).1.apart.acquisition.or(of(s).0.acquisition),
+        &|s| of(s).1.apart.phase.or(of(s).0.phase).map(fine),
+        &|s| of(s).1.apart.stack.map(|hash| hash as i64),
+        &|s| of(s).0.frame_of_reference.map(|hash| hash as i64),
+        &|s| of(s).0.thickness_mm.map(fine),
+    ];
+    let all = extent(headers, &slices);
     for key in keys {
         let mut parts: BTreeMap<Option<i64>, Vec<Slice>> = BTreeMap::new();
         for slice in &slices {
-            parts.entry(key(&headers[slice.file])).or_default().push(*slice);
+            parts.entry(key(slice)).or_default().push(*slice);
         }
-        if parts.len() < 2 {
+        let mut extents: Vec<[f64; 2]> = parts.values().filter_map(|slices| extent(headers, slices)).collect();
+        extents.sort_by(|a, b| a[0].total_cmp(&b[0]));
+        let overlap = extents.windows(2).any(|pair| {
+            let common = pair[0][1].min(pair[1][1]) - pair[1][0];
+            let shorter = (pair[0][1] - pair[0][0]).min(pair[1][1] - pair[1][0]);
+            pair[1][0] < pair[0][1] && common >= LEAST_OVERLAP * shorter
+        });
+        if parts.len() < 2 || !overlap {
             continue;
         }
-        let parts: Vec<Candidate> = parts.into_values().map(|slices| candidate(headers, slices)).collect();
-        if parts.iter().all(regular) {
+        let parts: Vec<Candidate> = parts.into_values().map(|slices| candidate(headers, slices, None)).collect();
+        let large = |c: &Candidate| match (all, extent(headers, &c.slices)) {
+            (Some(all), Some(part)) => part[1] - part[0] >= LEAST_PART * (all[1] - all[0]),
+            _ => false,
+        };
+        if parts.iter().any(|part| regular(part) && large(part)) {
             return parts;
         }
     }
     vec![whole]
+}
+
+/// The part of the shorter of two scans that must overlap the other: breath-holds can overlap by some slices.
+const LEAST_OVERLAP: f64 = 0.5;
+/// The part of a series' extent that a scan in it covers at least.
+const LEAST_PART: f64 = 0.5;
+
+/// Lowest and highest place along the normal.
+fn extent(headers: &[FileHeader], slices: &[Slice]) -> Option<[f64; 2]> {
+    let plane = |slice: &Slice| &headers[slice.file].planes[slice.frame];
+    let [_, _, normal] = axes(plane(slices.first()?).orientation.as_ref()?).ok()?;
+    slices.iter().filter_map(|slice| plane(slice).position_mm).map(|p| dot(p, normal)).fold(None, |range, at| {
+        let [low, high] = range.unwrap_or([at, at]);
+        Some([low.min(at), high.max(at)])
+    })
 }
 
 fn together(header: &FileHeader, plane: &Plane, headers: &[FileHeader], other: Slice) -> bool {
@@ -129,16 +175,22 @@ fn together(header: &FileHeader, plane: &Plane, headers: &[FileHeader], other: S
         && header.localizer == other_header.localizer
         && header.modality == other_header.modality
         && header.derived == other_header.derived
+        && header.projection == other_header.projection
         && header.kernel_hash == other_header.kernel_hash
+        && plane.apart.kernel == other_plane.apart.kernel
         && near(plane.orientation, other_plane.orientation, 1e-3)
         && near(plane.spacing_mm, other_plane.spacing_mm, 1e-4)
 }
 
-fn candidate(headers: &[FileHeader], slices: Vec<Slice>) -> Candidate {
+/// Puts slices together; `refused` says beforehand why they cannot be used.
+fn candidate(headers: &[FileHeader], slices: Vec<Slice>, refused: Option<Error>) -> Candidate {
     let header = &headers[slices[0].file];
     let planes: Vec<Plane> = slices.iter().map(|s| headers[s.file].planes[s.frame]).collect();
     let orientation = orientation(&planes[0]);
-    let outcome = usable(headers, &slices, orientation).and_then(|()| stack(&planes));
+    let outcome = match refused {
+        Some(error) => Err(error),
+        None => usable(headers, &slices, orientation).and_then(|()| stack(&planes)),
+    };
     let stacked = outcome.as_ref().ok();
     let spacing_mm = stacked.map(|s| s.spacing_mm);
     let coverage_mm = stacked.map(|s| s.spacing_mm[2] * s.slices.len() as f64);
@@ -180,13 +232,16 @@ fn usable(headers: &[FileHeader], slices: &[Slice], orientation: Orientation) ->
     if header.localizer {
         return Err(Error::NotAVolume { detail: "a localizer (scout view)".into() });
     }
-    if headers_of(headers, slices).any(|h| h.not_hu) {
+    if header.projection {
+        let detail =
+            "projections through several slices (MIP, MinIP): their values are not those of the places they lie at";
+        return Err(Error::Unsupported { detail: detail.into() });
+    }
+    if headers_of(headers, slices).any(|(_, h)| h.not_hu) {
         return Err(Error::Unsupported { detail: "values in another unit than Hounsfield".into() });
     }
-    for (position, slice) in slices.iter().enumerate() {
-        if slice.frame == 0 {
-            pixels::check_format(&headers[slice.file]).map_err(|error| in_file(error, position, slices.len()))?;
-        }
+    for (position, header) in headers_of(headers, slices) {
+        pixels::check_format(header).map_err(|error| in_file(error, position, slices.len()))?;
     }
     match orientation {
         Orientation::Coronal | Orientation::Sagittal => Err(Error::Geometry {
@@ -196,8 +251,13 @@ fn usable(headers: &[FileHeader], slices: &[Slice], orientation: Orientation) ->
     }
 }
 
-fn headers_of<'a>(headers: &'a [FileHeader], slices: &'a [Slice]) -> impl Iterator<Item = &'a FileHeader> {
-    slices.iter().filter(|s| s.frame == 0).map(|s| &headers[s.file])
+/// The header of each file that the slices are of, once: slices of one file follow each other.
+pub(super) fn headers_of<'a>(
+    headers: &'a [FileHeader],
+    slices: &'a [Slice],
+) -> impl Iterator<Item = (usize, &'a FileHeader)> {
+    let first = |at: usize| at == 0 || slices[at - 1].file != slices[at].file;
+    slices.iter().enumerate().filter(move |(at, _)| first(*at)).map(|(at, slice)| (at, &headers[slice.file]))
 }
 
 /// Names the slice in an error, by its position in the sorted listing of the series.
@@ -227,7 +287,10 @@ fn orientation(plane: &Plane) -> Orientation {
 
 fn score(header: &FileHeader, spacing_mm: Option<[f64; 3]>, coverage_mm: Option<f64>, regular: bool) -> f64 {
     let coverage = 100.0 * (coverage_mm.unwrap_or(0.0) / 250.0).min(1.0);
-    let thin = spacing_mm.map_or(0.0, |s| 40.0 * (1.0 - ((s[2] / 1.5).ln() / 5f64.ln()).clamp(0.0, 1.0)));
+    let thin = spacing_mm.map_or(0.0, |s| {
+        let coarse = s[2].max(header.thickness_mm.unwrap_or(0.0));
+        40.0 * (1.0 - ((coarse / 1.5).ln() / 5f64.ln()).clamp(0.0, 1.0))
+    });
     let kernel = match header.kernel.as_deref().and_then(class) {
         Some(KernelClass::Soft) => 20.0,
         None => 10.0,

@@ -23,6 +23,10 @@ const MIN_GAP: f64 = 0.5;
 const MAX_TILT_DEGREES: f64 = 30.5;
 /// Slices of a tilted gantry lie on a straight line within this, in mm.
 const MAX_BEND_MM: f64 = 0.2;
+/// Sizes of a pixel that a scanner can have, in mm.
+const PIXEL_MM: std::ops::RangeInclusive<f64> = 1e-2..=1e2;
+/// Pixels by which a corrected slice may be wider than the slices of the scan.
+const MAX_WIDER: usize = 4096;
 /// A sideways shift over the whole stack below this part of a pixel is not corrected.
 const QUIET_SHIFT: f64 = 0.5;
 
@@ -84,6 +88,9 @@ pub(super) fn stack(planes: &[Plane]) -> Result<Stack> {
     let orientation = first.orientation.ok_or_else(|| geometry("the slices have no orientation".into()))?;
     let [between_rows, between_columns] =
         first.spacing_mm.ok_or_else(|| geometry("the slices have no pixel spacing".into()))?;
+    if ![between_rows, between_columns].iter().all(|mm| PIXEL_MM.contains(mm)) {
+        return Err(geometry(format!("a pixel spacing of {between_rows} × {between_columns} mm")));
+    }
     let [row, column, normal] = axes(&orientation)?;
     let positions: Vec<[f64; 3]> = planes
         .iter()
@@ -111,6 +118,9 @@ pub(super) fn stack(planes: &[Plane]) -> Result<Stack> {
     let pixel_mm = [between_columns, between_rows];
     let sideways = straight(&places, normal, [row, column], pixel_mm)?;
     let (repair, [i, j]) = repair(&along, &sideways, pixel_mm);
+    if let Some(wider) = repair.as_ref().map(|r| r.wider).filter(|wider| wider.iter().any(|w| *w > MAX_WIDER)) {
+        return Err(geometry(format!("the slices shift sideways by {} × {} pixels", wider[0], wider[1])));
+    }
     Ok(Stack {
         slices,
         spacing_mm: [between_columns, between_rows, along.spacing_mm],

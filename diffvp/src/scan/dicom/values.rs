@@ -17,6 +17,20 @@ pub(super) fn unsigned(element: &Element) -> Option<u32> {
     }
 }
 
+/// A number stored as FL or FD, by its length.
+pub(super) fn float(element: &Element) -> Option<f64> {
+    let mut raw: Vec<u8> = element.value.to_vec();
+    if element.encoding.big_endian {
+        raw.reverse();
+    }
+    let value = match *raw.as_slice() {
+        [a, b, c, d] => f64::from(f32::from_le_bytes([a, b, c, d])),
+        [a, b, c, d, e, f, g, h] => f64::from_le_bytes([a, b, c, d, e, f, g, h]),
+        _ => return None,
+    };
+    value.is_finite().then_some(value)
+}
+
 /// The numbers of a DS or IS value; `None` if there are not exactly `N`, or one is not finite.
 pub(super) fn decimals<const N: usize>(element: &Element) -> Option<[f64; N]> {
     let mut numbers = [0.0; N];
@@ -72,6 +86,11 @@ pub(super) fn hash(element: &Element) -> u64 {
     hasher.finish()
 }
 
+/// The same for the same text; `None` for no text.
+pub(super) fn key(element: &Element) -> Option<u64> {
+    is_present(element).then(|| hash(element))
+}
+
 /// Whether there is any text at all.
 pub(super) fn is_present(element: &Element) -> bool {
     !text(element).is_empty()
@@ -94,6 +113,9 @@ mod tests {
         assert_eq!(decimal(&element(b"nan")), None);
         assert_eq!(unsigned(&element(&[1, 2])), Some(513));
         assert_eq!(unsigned(&element(&[1])), None);
+        assert_eq!(float(&element(&75f32.to_le_bytes())), Some(75.0));
+        assert_eq!(float(&element(&0.5f64.to_le_bytes())), Some(0.5));
+        assert_eq!((float(&element(b"75")), float(&element(&f32::NAN.to_le_bytes()))), (None, None));
     }
 
     #[test]

@@ -67,8 +67,11 @@ pub(super) fn grid(header: &Header, spacing_mm: Option<[f64; 3]>, warnings: &mut
     to_lps(&rows, header.mm_per_unit())
 }
 
+/// Whether a matrix is what writers put where they know nothing: spacing 1 along the axes, from 0. Some write it for
+/// axes to the right, front and head, others, such as SimpleITK for an array, for left, back and head.
 fn is_identity(rows: &[[f64; 4]; 3]) -> bool {
-    (0..3).all(|r| (0..4).all(|c| rows[r][c] == if r == c { 1.0 } else { 0.0 }))
+    let is = |sign: [f64; 3]| (0..3).all(|r| (0..4).all(|c| rows[r][c] == if r == c { sign[r] } else { 0.0 }));
+    is([1.0, 1.0, 1.0]) || is([-1.0, -1.0, 1.0])
 }
 
 /// The matrix of the quaternion, spacing and qfac (`nifti1.h`, method 2).
@@ -88,7 +91,8 @@ fn qform(header: &Header) -> [[f64; 4]; 3] {
         [2.0 * (b * d - a * c), 2.0 * (c * d + a * b), a * a + d * d - b * b - c * c],
     ];
     let qfac = if header.pixdim[0] < 0.0 { -1.0 } else { 1.0 };
-    let scale = [header.pixdim[1], header.pixdim[2], header.pixdim[3] * qfac];
+    // Spacings are positive by the standard; a sign must not mirror the scan.
+    let scale = [header.pixdim[1].abs(), header.pixdim[2].abs(), header.pixdim[3].abs() * qfac];
     std::array::from_fn(|r| {
         [rotation[r][0] * scale[0], rotation[r][1] * scale[1], rotation[r][2] * scale[2], header.qoffset[r]]
     })

@@ -63,6 +63,9 @@ impl Fields<'_> {
     }
 }
 
+/// The most that a header with its extensions may take, in bytes.
+const MAX_OFFSET: f64 = (64u64 << 20) as f64;
+
 impl Header {
     /// Reads the header from the start of a stream.
     pub(super) fn read(stream: &mut impl Read) -> Result<Header> {
@@ -177,13 +180,13 @@ impl Header {
         Ok(datatype)
     }
 
-    /// Position of the first voxel in the file.
+    /// Position of the first voxel in the file, behind the header and its extensions.
     pub(super) fn voxel_offset(&self) -> Result<u64> {
         // Some writers leave the field 0 in single files: the voxels then follow the header and its 4 flag bytes.
         let least = self.size() as f64 + 4.0;
         match self.vox_offset {
             0.0 => Ok(least as u64),
-            at if at >= self.size() as f64 && at < 1e15 && at.fract() == 0.0 => Ok(at as u64),
+            at if at >= self.size() as f64 && at <= MAX_OFFSET && at.fract() == 0.0 => Ok(at as u64),
             at => Err(Error::Corrupt { detail: format!("the voxels cannot start at byte {at}") }),
         }
     }

@@ -112,7 +112,8 @@ fn every_integer_and_float_type_in_both_endians() {
 #[test]
 fn refusals_are_typed() {
     type Case = (&'static str, Vec<u8>, fn(&Error) -> bool);
-    let cases: [Case; 9] = [
+    let cases: [Case; 10] = [
+        ("voxels far behind", with(&[(108, &1e10f32.to_le_bytes())]), |e| matches!(e, Error::Corrupt { .. })),
         ("4D", with(&[(40, &[4, 0]), (48, &[2, 0])]), |e| matches!(e, Error::NotAVolume { .. })),
         ("2D", with(&[(40, &[2, 0])]), |e| matches!(e, Error::NotAVolume { .. })),
         ("rank 9", with(&[(40, &[9, 0])]), |e| matches!(e, Error::Corrupt { .. })),
@@ -194,6 +195,14 @@ fn text_with_the_wrong_name_is_unknown() {
 }
 
 #[test]
+fn a_negative_spacing_does_not_mirror() {
+    let qform = |x: f32| with(&[(252, &1i16.to_le_bytes()), (254, &[0, 0]), (80, &x.to_le_bytes())]);
+    let (plain, negative) = (read(&qform(1.5)).unwrap(), read(&qform(-1.5)).unwrap());
+    assert_eq!(plain.volume(), negative.volume());
+    assert_eq!(plain.volume().spacing_mm()[0], 1.5);
+}
+
+#[test]
 fn a_blank_header_takes_the_given_spacing() {
     let blank = with(&[(254, &[0, 0])]);
     let options = ScanOptions { spacing_mm: Some([0.7, 0.8, 3.0]), ..Default::default() };
@@ -204,6 +213,13 @@ fn a_blank_header_takes_the_given_spacing() {
     let without = read(&blank).unwrap();
     assert_eq!(without.volume().spacing_mm(), [1.0, 2.0, 3.0]);
     assert!(without.warnings().iter().any(|w| w.code == WarningCode::InferredHeader));
+    // SimpleITK's header of an array: an identity in LPS.
+    let one = 1f32.to_le_bytes();
+    let minus = (-1f32).to_le_bytes();
+    let array = with(&[(280, &minus), (300, &minus), (320, &one)]);
+    let scan = from_reader(array.as_slice(), array.len() as u64, &options).unwrap();
+    assert_eq!((scan.volume().spacing_mm(), scan.volume().direction()[0][0]), ([0.7, 0.8, 3.0], 1.0));
+    assert!(read(&array).unwrap().warnings().iter().any(|w| w.code == WarningCode::InferredHeader));
     let kept = sample();
     let scan = from_reader(kept.as_slice(), kept.len() as u64, &options).unwrap();
     assert_eq!(scan.volume().spacing_mm(), [1.0, 2.0, 3.0]);

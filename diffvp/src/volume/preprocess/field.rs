@@ -6,6 +6,7 @@ use rayon::prelude::*;
 
 use super::grid::GridMap;
 use crate::volume::Volume;
+use crate::{Result, memory};
 
 /// A change of every value.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -220,15 +221,20 @@ impl<'a> Field<'a> {
     }
 
     /// Crops or pads around the centre; an odd voxel is left over, or added, at the end.
-    pub(super) fn center(&mut self, size: [usize; 3], pad_value: f32) {
+    ///
+    /// # Errors
+    /// [`Error::LimitExceeded`](crate::Error::LimitExceeded) where there is no memory for the result.
+    pub(super) fn center(&mut self, size: [usize; 3], pad_value: f32) -> Result<()> {
         let kept: [usize; 3] = std::array::from_fn(|a| self.shape[a].min(size[a]));
         let start: [usize; 3] = std::array::from_fn(|a| (self.shape[a] - kept[a]) / 2);
         self.crop(start, kept);
         if kept == size {
-            return;
+            return Ok(());
         }
         let before: [usize; 3] = std::array::from_fn(|a| (size[a] - kept[a]) / 2);
-        let mut padded = vec![pad_value; size.iter().product()];
+        let mut padded = Vec::new();
+        memory::grow(&mut padded, size.iter().product())?;
+        padded.resize(size.iter().product(), pad_value);
         padded.par_chunks_mut(size[1] * size[2]).skip(before[0]).take(kept[0]).enumerate().for_each(|(slice, out)| {
             if self.is_stopped() {
                 return;
@@ -242,6 +248,7 @@ impl<'a> Field<'a> {
         for (a, shift) in before.into_iter().enumerate() {
             self.grid.follow(a, 1.0, shift as f64);
         }
+        Ok(())
     }
 
     /// Takes new values, to which all changes have been applied.
@@ -254,7 +261,10 @@ impl<'a> Field<'a> {
     }
 
     /// The values, columns fastest.
-    pub(super) fn into_values(mut self) -> Vec<f32> {
+    ///
+    /// # Errors
+    /// [`Error::LimitExceeded`](crate::Error::LimitExceeded) where there is no memory for them.
+    pub(super) fn into_values(mut self) -> Result<Vec<f32>> {
         let [_, rows, columns] = self.shape;
         let plain = self.start == 0 && self.strides == [(rows * columns) as isize, columns as isize, 1];
         let count = self.len();
@@ -264,9 +274,9 @@ impl<'a> Field<'a> {
         {
             let changes = &self.changes;
             values.par_chunks_mut(rows * columns).for_each(|slice| changes.iter().for_each(|c| c.apply(slice)));
-            return std::mem::take(values);
+            return Ok(std::mem::take(values));
         }
-        let mut values = vec![0.0; self.len()];
+        let mut values = memory::zeros(self.len())?;
         values.par_chunks_mut(rows * columns).enumerate().for_each(|(slice, out)| {
             if self.is_stopped() {
                 return;
@@ -276,6 +286,6 @@ impl<'a> Field<'a> {
                 out.copy_from_slice(self.row(slice, row, &mut buffer));
             }
         });
-        values
+        Ok(values)
     }
 }

@@ -16,7 +16,7 @@ use taps::Taps;
 use super::Volume;
 use super::steps::{Axes, Fit, Interpolation, Preprocessing, Step};
 use super::validate::MAX_VALUES;
-use crate::{Error, Result};
+use crate::{Error, Result, memory};
 
 /// What a network sees: `[channels, slices, rows, columns]`, columns fastest.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,7 +34,7 @@ impl Preprocessing {
     ///
     /// # Errors
     /// As [`Preprocessing::validate`]; [`Error::LimitExceeded`] where the volume's extent and the wanted
-    /// spacing make more than 2³⁰ values.
+    /// spacing make more than 2³⁰ values, or more than there is memory for.
     pub fn apply(&self, volume: &Volume) -> Result<ModelInput> {
         self.apply_until(volume, &|| false)
     }
@@ -61,10 +61,10 @@ impl Preprocessing {
                 limit: MAX_VALUES,
             });
         }
-        let mut values = field.into_values();
+        let mut values = field.into_values()?;
         check()?;
         let one = values.len();
-        values.reserve_exact(one * (self.channels - 1));
+        memory::grow(&mut values, one * (self.channels - 1))?;
         for _ in 1..self.channels {
             values.extend_from_within(..one);
         }
@@ -89,9 +89,9 @@ fn run(step: &Step, field: &mut Field) -> Result<()> {
         }
         Step::Resize { size, interpolation } => {
             let shape = field.shape();
-            resize::resize(field, std::array::from_fn(|a| Taps::to_size(shape[a], size[a], interpolation)));
+            resize::resize(field, std::array::from_fn(|a| Taps::to_size(shape[a], size[a], interpolation)))?;
         }
-        Step::CenterCropOrPad { size, pad_value } => field.center(size, pad_value),
+        Step::CenterCropOrPad { size, pad_value } => field.center(size, pad_value)?,
         Step::Clip { min, max } => field.change(Change::Clip { min, max }),
         Step::Scale { shift, divisor } => field.change(Change::Scale { shift, divisor }),
         Step::MinMax => {
@@ -133,7 +133,7 @@ fn resample(field: &mut Field, spacing_mm: [f64; 3], interpolation: Interpolatio
         Fit::FirstCentre => Taps::from_first_centre(shape[a], sizes[a] as usize, spacing_mm[a] / old[a], interpolation),
         _ => Taps::to_size(shape[a], sizes[a] as usize, interpolation),
     });
-    resize::resize(field, taps);
+    resize::resize(field, taps)?;
     field.set_spacing_mm(spacing_mm);
     Ok(())
 }

@@ -4,10 +4,14 @@ use rayon::prelude::*;
 
 use super::field::Field;
 use super::taps::Taps;
+use crate::{Result, memory};
 
 /// Resizes all three axes. No volume but the result is written: each row of it is a weighted sum of rows, which is
 /// then resized along itself. Sums are taken in f64 and rounded to f32 once.
-pub(super) fn resize(field: &mut Field, taps: [Taps; 3]) {
+///
+/// # Errors
+/// [`Error::LimitExceeded`](crate::Error::LimitExceeded) where there is no memory for the result.
+pub(super) fn resize(field: &mut Field, taps: [Taps; 3]) -> Result<()> {
     let mut spacing_mm = field.spacing_mm();
     for (axis, taps) in taps.iter().enumerate() {
         field.grid.follow(axis, taps.factor, taps.shift);
@@ -15,10 +19,10 @@ pub(super) fn resize(field: &mut Field, taps: [Taps; 3]) {
     }
     field.set_spacing_mm(spacing_mm);
     if taps.iter().all(Taps::is_identity) {
-        return;
+        return Ok(());
     }
     let shape = [taps[0].output(), taps[1].output(), taps[2].output()];
-    let mut values = vec![0.0; shape.iter().product()];
+    let mut values = memory::zeros(shape.iter().product())?;
     let width = taps[2].input;
     let source = &*field;
     values.par_chunks_mut(shape[1] * shape[2]).enumerate().for_each(|(slice, out)| {
@@ -40,6 +44,7 @@ pub(super) fn resize(field: &mut Field, taps: [Taps; 3]) {
         }
     });
     field.replace(values, shape);
+    Ok(())
 }
 
 /// The weighted sum of the rows of a window of slices and a window of rows.

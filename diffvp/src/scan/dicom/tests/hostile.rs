@@ -111,6 +111,23 @@ fn nothing_of_the_patient_gets_out() {
     }
 }
 
+/// Well-formed identifiers too, where they are compared. SeriesInstanceUID alone is shown: it is what a series is chosen by.
+#[test]
+fn identifiers_that_are_compared_are_not_shown() {
+    let of = |number: &'static str| {
+        series(&[0.0, 2.0, 4.0], move |object, _| {
+            text(object, tags::PATIENT_ID, VR::LO, number);
+            text(object, tags::STUDY_INSTANCE_UID, VR::UI, &format!("1.2.{number}"));
+            text(object, tags::FRAME_OF_REFERENCE_UID, VR::UI, &format!("1.3.{number}"));
+            text(object, tags::SOP_INSTANCE_UID, VR::UI, &format!("1.4.{number}"));
+        })
+    };
+    let scan = open(&[of("7351982640"), of("7351982641")].concat()).unwrap();
+    assert!(has(&scan, WarningCode::SeveralStudies));
+    let told = format!("{:?} {}", scan.warnings(), serde_json::to_string(scan.source()).unwrap());
+    assert!(!told.contains("735198264"), "{told}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 

@@ -7,7 +7,9 @@ use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
 use super::*;
 
 mod choice;
+mod damaged;
 mod hostile;
+mod parts;
 mod pixels;
 mod repair;
 

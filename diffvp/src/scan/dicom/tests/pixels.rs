@@ -78,6 +78,19 @@ fn padding_becomes_air_but_tissue_does_not() {
     assert_eq!(kept.volume().voxels_hu()[1], 0.0);
 }
 
+#[test]
+fn padding_may_lie_above_the_stored_bits() {
+    // 63,536 in 16 bits would be 2096 in the 12 that are stored, which is bone.
+    let files = series(&[0.0, 2.0], |object, _| {
+        object.put(DataElement::new(tags::BITS_STORED, VR::US, PrimitiveValue::from(12u16)));
+        object.put(DataElement::new(tags::HIGH_BIT, VR::US, PrimitiveValue::from(11u16)));
+        object.put(DataElement::new(tags::PIXEL_PADDING_VALUE, VR::US, PrimitiveValue::from(63_536u16)));
+        let pixels = vec![63_536u16, 1024, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        object.put(DataElement::new(tags::PIXEL_DATA, VR::OW, PrimitiveValue::U16(pixels.into())));
+    });
+    assert_eq!(open(&files).unwrap().volume().voxels_hu()[..2], [-1024.0, 0.0]);
+}
+
 /// An enhanced file: shared orientation and spacing, a position and a rescale for every frame.
 #[test]
 fn enhanced_frames_have_their_own_place_and_rescale() {
