@@ -55,6 +55,13 @@ fn everything_is_installed() {
         "LICENSE-APACHE",
         "THIRD-PARTY-NOTICES.md",
         "c-interface.md",
+        "errors.md",
+        "report-json.md",
+        "scan.md",
+        "CMakeLists.txt",
+        "report.c",
+        "stream.c",
+        "report.cpp",
     ] {
         folder_of(&prefix, file);
     }
