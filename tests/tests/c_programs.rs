@@ -52,6 +52,18 @@ fn the_streaming_example_streams_and_stops() {
 }
 
 #[test]
+fn a_process_may_end_while_a_report_is_decoded() {
+    if !has(C.0) {
+        return;
+    }
+    let leaving = compile(C, &["tests/c/leaving.c"], "leaving", &[]);
+    for _ in 0..10 {
+        let output = output(&mut program(&leaving, &[&chest_file(), &package()]), Duration::from_secs(60));
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+    }
+}
+
+#[test]
 fn the_cpp_example_and_the_wrapper_work() {
     if !has(CPP.0) {
         return;

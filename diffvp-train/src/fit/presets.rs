@@ -72,7 +72,7 @@ pub fn demo() -> FitConfig {
             precision: Precision::F32,
             appearance_weight: 1.0,
             finding_weight: 1.0,
-            schedule: schedule(2.0, 8, 2e-3),
+            schedule: schedule(6.0, 8, 2e-3),
         },
         classifier: ClassifierStage {
             weights: None,
@@ -83,7 +83,7 @@ pub fn demo() -> FitConfig {
             intensity_jitter: 0.03,
             mask_weight: 1.0,
             least_precision: 0.4,
-            schedule: schedule(7.0, 8, 1.5e-3),
+            schedule: schedule(5.0, 8, 1e-3),
         },
         warm_up: WarmUpStage { hidden: 128, dropout: 0.2, schedule: schedule(12.0, 32, 2e-3) },
         generator: GeneratorStage {
@@ -99,7 +99,7 @@ pub fn demo() -> FitConfig {
             findings_loss_weight: 1.0,
             resampler_rate: 0.2,
             // Reports still get better where the loss on held-out text no longer falls.
-            schedule: Schedule { keep: Keep::Last, ..schedule(8.0, 16, 2e-3) },
+            schedule: Schedule { keep: Keep::Last, ..schedule(7.0, 16, 2e-3) },
             lora: None,
         },
         generation: Generation { max_new_tokens: 640, ..lineage::guided_sections(240) },
@@ -133,6 +133,7 @@ pub fn tiny() -> FitConfig {
     config.model.decoder.layers = 2;
     config.model.decoder.context_length = 1024;
     config.validation_fraction = 0.2;
+    config.classifier.schedule.learning_rate = 1.5e-3;
     for (schedule, epochs) in [
         (&mut config.encoder.schedule, 2.0),
         (&mut config.classifier.schedule, 8.0),
