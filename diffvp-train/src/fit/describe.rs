@@ -187,7 +187,9 @@ mod tests {
             }
         }
         let mut found = Vec::new();
-        paths("", &serde_json::to_value(paper()).unwrap(), &mut found);
+        // A field that is left out of the file has its sentence too.
+        let config = FitConfig { spacing_mm: Some([1.0; 3]), ..paper() };
+        paths("", &serde_json::to_value(config).unwrap(), &mut found);
         for path in &found {
             assert!(sentence(path).is_some(), "{path} has no sentence");
         }
