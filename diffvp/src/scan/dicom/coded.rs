@@ -5,9 +5,7 @@
 /// Knows the start-of-frame segments of JPEG and JPEG-LS (ITU-T T.81 B.2.2, T.87 C.2.2) and the SIZ segment
 /// of JPEG 2000 (T.800 A.5.1), whose image area is `Xsiz − XOsiz` by `Ysiz − YOsiz`.
 pub(super) fn announced_size(code: &[u8]) -> Option<[u64; 2]> {
-    // JPEG 2000 may be wrapped in the boxes of a JP2 file: its code stream starts with SOC and SIZ.
-    let siz = code.windows(4).take(4096).position(|w| w == [0xff, 0x4f, 0xff, 0x51]);
-    if let Some(at) = siz {
+    if let Some(at) = jpeg2000_start(code) {
         let field = |n: usize| {
             let raw = code.get(at + 8 + 4 * n..at + 12 + 4 * n)?;
             Some(u32::from_be_bytes([raw[0], raw[1], raw[2], raw[3]]) as u64)
@@ -20,10 +18,14 @@ pub(super) fn announced_size(code: &[u8]) -> Option<[u64; 2]> {
     Some([u16::from_be_bytes([size[0], size[1]]) as u64, u16::from_be_bytes([size[2], size[3]]) as u64])
 }
 
+/// Where a JPEG 2000 code stream starts, with SOC and SIZ: it may be wrapped in the boxes of a JP2 file.
+fn jpeg2000_start(code: &[u8]) -> Option<usize> {
+    code.windows(4).take(4096).position(|w| w == [0xff, 0x4f, 0xff, 0x51])
+}
+
 /// Components that the code stream announces, and whether each has a value for every pixel.
 pub(super) fn components(code: &[u8]) -> Option<(u16, bool)> {
-    let siz = code.windows(4).take(4096).position(|w| w == [0xff, 0x4f, 0xff, 0x51]);
-    if let Some(at) = siz {
+    if let Some(at) = jpeg2000_start(code) {
         let count = code.get(at + 40..at + 42)?;
         // Precision, then the distances of samples.
         let first = code.get(at + 42..at + 45)?;
