@@ -15,4 +15,4 @@ if [ ! -e "$work/fit.toml" ]; then
     "$train" fit --write-config demo | sed "s/^seed = .*/seed = $seed/" > "$work/fit.toml"
 fi
 "$train" fit all --config "$work/fit.toml" --data "$work/data" --run "$work/run" --cache "$work/cache" --resume
-"$train" export "$work/run" --out "$work/demo.diffvp" --quantize int8 --embedding f16
+"$train" export "$work/run" --out "$work/demo.diffvp" --quantize int8 --embedding f16 --vision f16

@@ -8,8 +8,8 @@
 
 use std::path::Path;
 
-use diffvp_exporter::graphs::{self, DecoderOptions, EmbeddingStorage, WeightKind};
-use diffvp_exporter::onnx::{self, WriteOptions};
+use diffvp_exporter::graphs::{self, DecoderOptions, WeightKind};
+use diffvp_exporter::onnx::{self, FloatStorage, WriteOptions};
 use diffvp_exporter::weights::{RandomWeights, SafetensorsWeights, Weights};
 use diffvp_exporter::{ModelConfig, quantize::BlockScheme};
 
@@ -36,7 +36,7 @@ fn main() -> Result<(), AnyError> {
     if let Some(level) = value("accuracy") {
         decoder.accuracy_level = level.parse()?;
     }
-    let storage = if flag("f16") { EmbeddingStorage::F16 } else { EmbeddingStorage::F32 };
+    let storage = if flag("f16") { FloatStorage::F16 } else { FloatStorage::F32 };
     let graph = match graph.as_str() {
         "encoder" => graphs::encoder(&config, &*weights),
         "classifier" => graphs::classifier(&config, &*weights),

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::process::Command;
 
 use diffvp_exporter::ModelConfig;
-use diffvp_exporter::graphs::{self, DecoderOptions, EmbeddingStorage, WeightKind};
-use diffvp_exporter::onnx::{Graph, WriteOptions, write};
+use diffvp_exporter::graphs::{self, DecoderOptions, WeightKind};
+use diffvp_exporter::onnx::{FloatStorage, Graph, WriteOptions, write};
 use diffvp_exporter::quantize::BlockScheme;
 use diffvp_exporter::weights::RandomWeights;
 
@@ -38,7 +38,8 @@ fn every_graph_is_accepted() {
     store("encoder.onnx", graphs::encoder(&config, &weights), u64::MAX);
     store("classifier.onnx", graphs::classifier(&config, &weights), 0);
     store("difference.onnx", graphs::difference(&config, &weights), u64::MAX);
-    store("embedding.onnx", graphs::embedding(&config, &weights, EmbeddingStorage::F16), u64::MAX);
+    store("half.onnx", graphs::encoder(&config, &weights).stored(FloatStorage::F16), 0);
+    store("embedding.onnx", graphs::embedding(&config, &weights, FloatStorage::F16), u64::MAX);
     store("float.onnx", decoder(WeightKind::F32), 0);
     for (name, block, symmetric) in [("int4_32.onnx", 32, true), ("int4_128.onnx", 128, false)] {
         store(name, decoder(WeightKind::Blocks(BlockScheme { bits: 4, block, symmetric })), u64::MAX);

@@ -3,7 +3,8 @@
 use diffvp::runtime::{CancelToken, Graph, Tensor, TensorData};
 use diffvp_exporter::ModelConfig;
 use diffvp_exporter::config::LlamaConfig;
-use diffvp_exporter::graphs::{self, DecoderOptions, EmbeddingStorage, WeightKind};
+use diffvp_exporter::graphs::{self, DecoderOptions, WeightKind};
+use diffvp_exporter::onnx::FloatStorage;
 use diffvp_exporter::quantize::{BlockScheme, dequantize, quantize};
 use diffvp_exporter::weights::Weights;
 use diffvp_tests::golden::{F32_TOLERANCE, Golden, load, relative_error, run};
@@ -174,7 +175,7 @@ fn eight_bits_are_the_rounded_matrices() {
 fn embedding_in_both_widths() {
     let golden = Golden::open("embedding");
     let expected = golden.tensor("outputs.embeddings");
-    for storage in [EmbeddingStorage::F32, EmbeddingStorage::F16] {
+    for storage in [FloatStorage::F32, FloatStorage::F16] {
         let (_folder, graph) = load(graphs::embedding(&golden.config, &golden, storage), false);
         let found = run(&graph, &[("token_ids", &golden.tensor("inputs.token_ids"))], "embeddings");
         // The golden weights are float16 values, so that even the narrow table is exact.

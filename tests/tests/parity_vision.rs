@@ -2,6 +2,7 @@
 
 use diffvp::runtime::Tensor;
 use diffvp_exporter::graphs;
+use diffvp_exporter::onnx::FloatStorage;
 use diffvp_tests::golden::{F32_TOLERANCE, Golden, load, relative_error, run};
 
 /// Compares every output of the graph with the case.
@@ -41,6 +42,20 @@ fn encoder_of_medicalnet_form() {
 #[test]
 fn encoder_with_plain_strides_and_three_channels() {
     compare("encoder_plain_16_b", encoder, &["volume"], &["tokens", "attention"]);
+}
+
+/// Weights lose 13 of 24 bits, the computation none.
+#[test]
+fn weights_stored_in_float16_change_little() {
+    const TOLERANCE: f32 = 5e-3;
+    let golden = Golden::open("encoder_dilated_a");
+    let (_folder, graph) = load(encoder(&golden).stored(FloatStorage::F16), false);
+    for output in ["tokens", "attention"] {
+        let found = run(&graph, &[("volume", &golden.tensor("inputs.volume"))], output);
+        let error = relative_error(&found, &golden.tensor(&format!("outputs.{output}")));
+        println!("{output}: relative error {error:e}");
+        assert!(error <= TOLERANCE && error > F32_TOLERANCE, "{output}: {error:e}");
+    }
 }
 
 #[test]

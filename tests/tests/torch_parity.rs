@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use diffvp::runtime::{CancelToken, Graph, Tensor as OrtTensor};
 use diffvp_exporter::ModelConfig;
 use diffvp_exporter::config::{PositionKind, Shortcut, Strides};
-use diffvp_exporter::graphs::{self, DecoderOptions, EmbeddingStorage};
+use diffvp_exporter::graphs::{self, DecoderOptions};
+use diffvp_exporter::onnx::FloatStorage;
 use diffvp_exporter::weights::{RandomWeights, tensor_specs};
 use diffvp_tests::golden::{F32_TOLERANCE, load, relative_error, run};
 use diffvp_train::model::{Classifier, Difference, Encoder, Llama, Mode, Parameters, TextLoss};
@@ -143,7 +144,7 @@ fn embedding_and_decoder() {
         let model = Llama::new(&parameters(&config, Kind::Float), c, None).unwrap();
         let ids: Vec<i64> = (0..23).map(|i| (i * 37) % c.vocab_size as i64).collect();
         let embedded = model.embed(&Tensor::from_slice(&ids).view([1, -1])).detach();
-        let (_folder, graph) = load(graphs::embedding(&config, &weights, EmbeddingStorage::F32), false);
+        let (_folder, graph) = load(graphs::embedding(&config, &weights, FloatStorage::F32), false);
         let input = OrtTensor::i64(&[1, ids.len()], ids.clone()).unwrap();
         let found = run(&graph, &[("token_ids", &input)], "embeddings");
         assert_eq!(relative_error(&found, &to_ort(&embedded)), 0.0);

@@ -63,7 +63,7 @@ impl EncoderStage {
         let cells = grid.iter().product::<i64>() as f64;
         let organ_loss = -(organs * found.organs.log_softmax(1, Kind::Float)).sum(Kind::Float) / cells;
         let error = (&found.appearance - statistics(&volume, grid)).square();
-        let appearance = error.sum(Kind::Float) / (cells * CellHead::STATISTICS as f64);
+        let appearance = error.sum(Kind::Float) / (cells * found.appearance.size()[1] as f64);
         let findings = if self.weights.findings > 0.0 {
             let shares = self.prepared.findings(samples)?.to_device(device);
             Some(Classifier::cell_loss(&found.findings, &shares, &labels(samples).to_device(device)))
@@ -79,14 +79,13 @@ impl EncoderStage {
     }
 }
 
-/// Mean, standard deviation, least and greatest voxel of each cell, `[b, 4, s', h', w']`, of the first channel.
-fn statistics(volume: &Tensor, grid: &[i64]) -> Tensor {
-    let x = volume.narrow(1, 0, 1);
+/// Mean, standard deviation, least and greatest voxel of each cell in each channel, `[b, 4 · channels, s', h', w']`.
+fn statistics(x: &Tensor, grid: &[i64]) -> Tensor {
     let mean = x.adaptive_avg_pool3d(grid);
     let square = x.square().adaptive_avg_pool3d(grid);
     let deviation = (square - mean.square()).clamp_min(0.0).sqrt();
     let greatest = x.adaptive_max_pool3d(grid).0;
-    let least = -(-&x).adaptive_max_pool3d(grid).0;
+    let least = -(-x).adaptive_max_pool3d(grid).0;
     Tensor::cat(&[mean, deviation, least, greatest], 1)
 }
 

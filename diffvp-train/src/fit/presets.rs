@@ -1,7 +1,7 @@
 //! Configs by name.
 
 use diffvp::package::manifest::Generation;
-use diffvp::volume::{Axes, Interpolation, Preprocessing, Step};
+use diffvp::volume::{Axes, Interpolation, Preprocessing, Step, Window};
 use diffvp_exporter::ModelConfig;
 use diffvp_exporter::config::{PositionKind, Strides};
 use diffvp_exporter::package::lineage;
@@ -56,6 +56,7 @@ pub fn demo() -> FitConfig {
     let mut model = ModelConfig::demo(700);
     model.input = [64, 96, 96];
     (model.encoder.depth, model.encoder.width) = (10, 12);
+    model.encoder.in_channels = WINDOWS.len();
     model.encoder.strides = Strides::Dilated;
     model.classifier.backbone = model.encoder.clone();
     (model.resampler.tokens, model.resampler.position) = (32, PositionKind::Learned);
@@ -103,22 +104,27 @@ pub fn demo() -> FitConfig {
             lora: None,
         },
         generation: Generation { max_new_tokens: 640, ..lineage::guided_sections(240) },
-        preprocessing: window(model.input, -300.0, 1000.0),
+        preprocessing: windows(model.input),
         model,
     }
 }
 
-/// LPS, crop to the body, area resize, clip to ±`limit` HU, divide by 500: unlike the lineage's window, it keeps calcium, bone and metal apart.
-fn window(input: [usize; 3], body: f32, limit: f32) -> Preprocessing {
+/// HU below which everything is air, for the crop to the body.
+const BODY_ABOVE: f32 = -300.0;
+/// All but bone, lung, soft tissue, and what is denser: contrast, calcium, bone and metal. In a channel that holds all of it a
+/// calcified plaque or a thickened septum is a small step. Familiarity looks at the first.
+const WINDOWS: [[f32; 2]; 4] = [[-1000.0, 200.0], [-1000.0, -500.0], [-160.0, 240.0], [100.0, 900.0]];
+
+/// LPS, crop to the body, area resize, a channel for each window.
+fn windows(input: [usize; 3]) -> Preprocessing {
     Preprocessing {
         steps: vec![
             Step::Orient { axes: Axes::Lps },
-            Step::CropForeground { above: body, margin_voxels: 0 },
+            Step::CropForeground { above: BODY_ABOVE, margin_voxels: 0 },
             Step::Resize { size: input, interpolation: Interpolation::Area },
-            Step::Clip { min: -limit, max: limit },
-            Step::Scale { shift: 0.0, divisor: 500.0 },
+            Step::Windows { windows: WINDOWS.map(|[min, max]| Window { min, max }).to_vec() },
         ],
-        channels: 1,
+        channels: WINDOWS.len(),
     }
 }
 
@@ -127,7 +133,7 @@ pub fn tiny() -> FitConfig {
     let mut config = demo();
     config.name = "diffvp-tiny".into();
     config.model.input = [32, 48, 48];
-    config.preprocessing = window(config.model.input, -300.0, 1000.0);
+    config.preprocessing = windows(config.model.input);
     (config.model.encoder.width, config.model.classifier.backbone.width) = (8, 8);
     (config.model.resampler.dim, config.model.resampler.head_dim, config.model.resampler.tokens) = (64, 16, 16);
     config.model.decoder.layers = 2;

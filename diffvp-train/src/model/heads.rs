@@ -41,19 +41,20 @@ pub struct Cells {
 const FINDINGS_BIAS: f32 = -6.0;
 
 impl CellHead {
-    /// Statistics of a cell's voxels: mean, standard deviation, least, greatest.
-    pub const STATISTICS: usize = 4;
+    /// Statistics of a cell's voxels in each channel: mean, standard deviation, least, greatest.
+    const STATISTICS: usize = 4;
 
     /// Parameters for a number of organ classes, background among them.
     pub fn specs(config: &ModelConfig, classes: usize) -> Vec<TensorSpec> {
         let c = config.encoder.out_channels();
         let std = (c as f32).powf(-0.5);
         let findings = config.classifier.labels;
+        let statistics = Self::STATISTICS * config.encoder.in_channels;
         vec![
             normal("cells.organs.weight", &[classes, c, 1, 1, 1], std),
             normal("cells.organs.bias", &[classes], 0.0),
-            normal("cells.appearance.weight", &[Self::STATISTICS, c, 1, 1, 1], std),
-            normal("cells.appearance.bias", &[Self::STATISTICS], 0.0),
+            normal("cells.appearance.weight", &[statistics, c, 1, 1, 1], std),
+            normal("cells.appearance.bias", &[statistics], 0.0),
             normal("cells.findings.weight", &[findings, c, 1, 1, 1], 0.1 * std),
             TensorSpec {
                 name: "cells.findings.bias".into(),

@@ -236,6 +236,12 @@ fn manifests_that_contradict_themselves() {
         ("/preprocessing/steps/3", json!({ "op": "orient", "axes": "LPS" }), "no step fixes the size"),
         ("/preprocessing/steps/3", json!({ "op": "min_max", "surprise": 1 }), "surprise"),
         ("/preprocessing/steps/3", json!({ "op": "sharpen" }), "sharpen"),
+        (
+            "/preprocessing/steps/4",
+            json!({ "op": "windows", "windows": [{ "min": -1000, "max": 200 }] }),
+            "channel_windows",
+        ),
+        ("/preprocessing/steps/3", json!({ "op": "windows", "windows": [{ "min": -1000, "max": 200 }] }), "last step"),
         ("/findings", json!([]), "findings"),
         ("/findings/1/name", json!("cardiomegaly"), "twice"),
         ("/findings/0/threshold", json!(1e39), "threshold"),

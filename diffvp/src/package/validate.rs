@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::manifest::{Manifest, PromptSegment, ReportForm};
 use super::names;
-use crate::volume::Preprocessing;
+use crate::volume::{Preprocessing, Step};
 use crate::{Error, Result};
 
 /// Largest extent of a volume along one axis, in voxels.
@@ -28,6 +28,7 @@ pub(super) fn check(manifest: &Manifest) -> Result<()> {
         files(manifest),
         vision(manifest),
         preprocessing(&manifest.preprocessing, manifest.vision.input),
+        channel_windows(manifest),
         findings(manifest),
         sections(manifest),
         decoder(manifest),
@@ -131,6 +132,21 @@ fn vision(manifest: &Manifest) -> Check {
     tensor("reference bank", &[manifest.reference_bank.references, sizes.tokens, sizes.token_dim])
 }
 
+/// Readers that do not know a feature refuse the package, so what needs one must name it.
+fn needs(manifest: &Manifest, feature: &str, what: &str) -> Check {
+    match manifest.required_features.iter().any(|named| named == feature) {
+        true => Ok(()),
+        false => Err(format!("{what}, and required_features does not name {feature}")),
+    }
+}
+
+fn channel_windows(manifest: &Manifest) -> Check {
+    match manifest.preprocessing.steps.last() {
+        Some(Step::Windows { .. }) => needs(manifest, "channel_windows", "preprocessing ends with windows"),
+        _ => Ok(()),
+    }
+}
+
 fn preprocessing(block: &Preprocessing, input: [usize; 4]) -> Check {
     block.validate().map_err(|error| match error {
         Error::Manifest { detail } => detail,
@@ -204,11 +220,7 @@ fn generation(manifest: &Manifest) -> Check {
         ReportForm::Free => Ok(()),
         ReportForm::GuidedSections { max_section_tokens, .. } => {
             within("generation.form.max_section_tokens", *max_section_tokens, context)?;
-            if manifest.required_features.iter().any(|feature| feature == "guided_sections") {
-                Ok(())
-            } else {
-                Err("generation.form is guided_sections, which required_features does not name".into())
-            }
+            needs(manifest, "guided_sections", "generation.form is guided_sections")
         }
     }
 }

@@ -8,7 +8,7 @@ mod steps;
 mod validate;
 
 pub use preprocess::{GridMap, ModelInput};
-pub use steps::{Axes, Fit, Interpolation, Preprocessing, Step};
+pub use steps::{Axes, Fit, Interpolation, Preprocessing, Step, Window};
 
 use rayon::prelude::*;
 

@@ -10,9 +10,19 @@ use serde::{Deserialize, Serialize};
 pub struct Preprocessing {
     /// The steps.
     pub steps: Vec<Step>,
-    /// The prepared volume is repeated along the channel axis this many times.
+    /// Channels of the prepared volume: one for each window of a [`Step::Windows`], else that many copies.
     #[serde(default = "one")]
     pub channels: usize,
+}
+
+/// One channel's range of values in [`Step::Windows`].
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Window {
+    /// This value and everything below becomes −1.
+    pub min: f32,
+    /// This value and everything above becomes 1.
+    pub max: f32,
 }
 
 fn one() -> usize {
@@ -82,6 +92,12 @@ pub enum Step {
     ZScore {
         /// Voxels above this value count (strictly).
         above: f32,
+    },
+    /// One channel for each window, as radiologists look at lung, soft tissue and bone in turn: values limited to
+    /// the window, and the window mapped to −1 to 1. Only as the last step.
+    Windows {
+        /// In the order of the channels.
+        windows: Vec<Window>,
     },
 }
 

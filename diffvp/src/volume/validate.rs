@@ -24,6 +24,9 @@ impl Preprocessing {
             if let Some(problem) = problem(step, self.channels) {
                 return wrong(format!("step {}: {problem}", index + 1));
             }
+            if matches!(step, Step::Windows { .. }) && index + 1 < self.steps.len() {
+                return wrong(format!("step {}: windows must be the last step", index + 1));
+            }
         }
         Ok(())
     }
@@ -36,7 +39,7 @@ impl Preprocessing {
                 Step::Resize { size: new, .. } | Step::CenterCropOrPad { size: new, .. } => size = Some(*new),
                 Step::Orient { .. } if size.is_some_and(|[a, b, c]| a == b && b == c) => {}
                 Step::Orient { .. } | Step::Resample { .. } | Step::CropForeground { .. } => size = None,
-                Step::Clip { .. } | Step::Scale { .. } | Step::MinMax | Step::ZScore { .. } => {}
+                Step::Clip { .. } | Step::Scale { .. } | Step::MinMax | Step::ZScore { .. } | Step::Windows { .. } => {}
             }
         }
         size.map(|[slices, rows, columns]| [self.channels, slices, rows, columns])
@@ -66,6 +69,16 @@ fn problem(step: &Step, channels: usize) -> Option<String> {
         Step::Scale { shift, divisor } => finite("shift", *shift)
             .or_else(|| finite("divisor", *divisor))
             .or_else(|| (!divisor.is_normal()).then(|| format!("divisor {divisor}"))),
+        Step::Windows { windows } if windows.len() != channels => {
+            Some(format!("{} windows for {channels} channels", windows.len()))
+        }
+        Step::Windows { windows } => windows.iter().find_map(|w| {
+            let order = || (w.min >= w.max).then(|| format!("min {} is not below max {}", w.min, w.max));
+            finite("min", w.min)
+                .or_else(|| finite("max", w.max))
+                .or_else(order)
+                .or_else(|| finite("max − min", w.max - w.min))
+        }),
     }
 }
 
@@ -79,6 +92,7 @@ fn too_large(size: &[usize; 3], channels: usize) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::steps::Window;
     use super::*;
 
     fn refused(step: Step) -> bool {
@@ -117,5 +131,21 @@ mod tests {
             fit: Fit::Edges
         }));
         assert!(Preprocessing { steps: vec![], channels: 0 }.validate().is_err());
+    }
+
+    #[test]
+    fn windows_are_the_last_step_and_one_a_channel() {
+        let step = |ranges: &[[f32; 2]]| Step::Windows {
+            windows: ranges.iter().map(|&[min, max]| Window { min, max }).collect(),
+        };
+        let check = |steps: Vec<Step>, channels| Preprocessing { steps, channels }.validate();
+        let two = [[-1000.0, 200.0], [-160.0, 240.0]];
+        check(vec![Step::MinMax, step(&two)], 2).unwrap();
+        assert!(check(vec![step(&two)], 1).is_err() && check(vec![step(&two)], 3).is_err());
+        assert!(check(vec![step(&[])], 1).is_err());
+        assert!(check(vec![step(&two), Step::MinMax], 2).is_err());
+        for range in [[1.0, 1.0], [2.0, 1.0], [f32::NAN, 1.0], [0.0, f32::INFINITY], [f32::MIN, f32::MAX]] {
+            assert!(check(vec![step(&[range])], 1).is_err(), "{range:?}");
+        }
     }
 }

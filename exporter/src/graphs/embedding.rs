@@ -1,35 +1,24 @@
 //! `embedding.onnx`: token ids → embeddings.
 
-use serde::{Deserialize, Serialize};
-
 use crate::config::ModelConfig;
 use crate::onnx::graph::int;
-use crate::onnx::{DataType, Dim, Graph, TensorDecl};
+use crate::onnx::{DataType, Dim, FloatStorage, Graph, TensorDecl};
 use crate::weights::Weights;
-
-/// How the table is stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EmbeddingStorage {
-    /// float32.
-    F32,
-    /// float16, half the size; rows are widened as they are read.
-    F16,
-}
 
 const TABLE: &str = "model.embed_tokens.weight";
 
 /// `token_ids` int64 `[b, t]` → `embeddings [b, t, d_llm]`. Needs `model.embed_tokens.weight`.
-pub fn embedding<'w>(config: &ModelConfig, weights: &'w dyn Weights, storage: EmbeddingStorage) -> Graph<'w> {
+/// Only the rows that are read are widened.
+pub fn embedding<'w>(config: &ModelConfig, weights: &'w dyn Weights, storage: FloatStorage) -> Graph<'w> {
     let mut g = Graph::new("embedding");
     let shape = [config.decoder.vocab_size, config.decoder.hidden_size];
     let ids = g.input("token_ids", DataType::Int64, &[Dim::Name("b"), Dim::Name("t")]);
     match storage {
-        EmbeddingStorage::F32 => {
+        FloatStorage::F32 => {
             let table = g.weight(TABLE, &shape, move || weights.tensor(TABLE, &shape));
             g.op_to("Gather", "/embedding/Gather", &[&table, &ids], "embeddings", vec![int("axis", 0)]);
         }
-        EmbeddingStorage::F16 => {
+        FloatStorage::F16 => {
             let decl = TensorDecl { name: TABLE.to_string(), dtype: DataType::Float16, dims: shape.to_vec() };
             g.weights(vec![decl], move || {
                 let values = weights.tensor(TABLE, &shape)?;

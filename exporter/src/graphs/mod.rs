@@ -13,7 +13,7 @@ mod resnet;
 pub use classifier::classifier;
 pub use decoder::{DecoderOptions, decoder};
 pub use difference::difference;
-pub use embedding::{EmbeddingStorage, embedding};
+pub use embedding::embedding;
 pub use encoder::encoder;
 pub use linear::WeightKind;
 
@@ -26,7 +26,7 @@ mod tests {
     use crate::ModelConfig;
     use crate::config::{PositionKind, Shortcut, Strides};
     use crate::error::Result;
-    use crate::onnx::{Graph, WriteOptions, write};
+    use crate::onnx::{FloatStorage, Graph, WriteOptions, write};
     use crate::quantize::BlockScheme;
     use crate::weights::{RandomWeights, Weights, tensor_specs};
 
@@ -47,7 +47,7 @@ mod tests {
         store(encoder(config, &recorder));
         store(classifier(config, &recorder));
         store(difference(config, &recorder));
-        store(embedding(config, &recorder, EmbeddingStorage::F16));
+        store(embedding(config, &recorder, FloatStorage::F16));
         store(decoder(config, &recorder, &DecoderOptions { weights, accuracy_level: 4 }).unwrap());
         recorder.1.into_inner().unwrap()
     }

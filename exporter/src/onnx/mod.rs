@@ -1,10 +1,12 @@
 //! ONNX files: the protobuf messages, a small graph builder, and a writer that streams weights.
 
 pub mod graph;
+mod half;
 pub mod proto;
 mod write;
 
 pub use graph::{Dim, Graph, MICROSOFT, TensorDecl};
+pub use half::FloatStorage;
 pub use proto::DataType;
 pub use write::{EXTERNAL_ALIGNMENT, WriteOptions, write};
 

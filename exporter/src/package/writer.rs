@@ -6,15 +6,15 @@ use std::path::Path;
 
 use diffvp::package::manifest::*;
 use diffvp::package::{Familiarity, Package, ReferenceBank, names};
-use diffvp::volume::Preprocessing;
+use diffvp::volume::{Preprocessing, Step};
 use tokenizers::Tokenizer;
 
 use super::card::model_card;
 use super::replace;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
-use crate::graphs::{self, DecoderOptions, EmbeddingStorage, WeightKind};
-use crate::onnx::{self, Graph, WriteOptions};
+use crate::graphs::{self, DecoderOptions, WeightKind};
+use crate::onnx::{self, FloatStorage, Graph, WriteOptions};
 use crate::weights::Weights;
 
 const CARD: &str = "MODEL_CARD.md";
@@ -25,17 +25,20 @@ pub struct ExportOptions {
     /// Decoder.
     pub decoder: DecoderOptions,
     /// Embedding table.
-    pub embedding: EmbeddingStorage,
+    pub embedding: FloatStorage,
+    /// Weights of encoder, classifier and difference.
+    pub vision: FloatStorage,
     /// Where weights go.
     pub write: WriteOptions,
 }
 
 impl Default for ExportOptions {
-    /// Four bits in blocks of 128, float32 embedding.
+    /// Four bits in blocks of 128, the rest in float32.
     fn default() -> Self {
         ExportOptions {
             decoder: DecoderOptions::int4(128),
-            embedding: EmbeddingStorage::F32,
+            embedding: FloatStorage::F32,
+            vision: FloatStorage::F32,
             write: WriteOptions::default(),
         }
     }
@@ -112,9 +115,9 @@ pub fn write_package(
         files.extend(onnx::write(graph, &folder.join(name), &options.write)?);
         Ok(())
     };
-    write(graphs::encoder(config, weights), names::ENCODER)?;
-    write(graphs::classifier(config, weights), names::CLASSIFIER)?;
-    write(graphs::difference(config, weights), names::DIFFERENCE)?;
+    write(graphs::encoder(config, weights).stored(options.vision), names::ENCODER)?;
+    write(graphs::classifier(config, weights).stored(options.vision), names::CLASSIFIER)?;
+    write(graphs::difference(config, weights).stored(options.vision), names::DIFFERENCE)?;
     write(graphs::embedding(config, weights, options.embedding), names::EMBEDDING)?;
     write(graphs::decoder(config, weights, &options.decoder)?, names::DECODER)?;
 
@@ -203,7 +206,13 @@ fn required_features(contents: &PackageContents) -> Vec<String> {
         WeightKind::F32 => 32,
         WeightKind::Blocks(scheme) => scheme.bits,
     };
-    let features = [(guided, "guided_sections"), (bits == 4, "int4_weights"), (bits == 8, "int8_weights")];
+    let windows = matches!(contents.preprocessing.steps.last(), Some(Step::Windows { .. }));
+    let features = [
+        (windows, "channel_windows"),
+        (guided, "guided_sections"),
+        (bits == 4, "int4_weights"),
+        (bits == 8, "int8_weights"),
+    ];
     features.into_iter().filter(|f| f.0).map(|f| f.1.to_string()).collect()
 }
 

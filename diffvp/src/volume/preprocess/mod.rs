@@ -4,6 +4,7 @@
 //! and take effect when the next step reads. So only resampling, padding and the end write a volume, and a scan
 //! is never held more than about twice.
 
+mod channels;
 mod field;
 mod grid;
 mod resize;
@@ -16,7 +17,7 @@ use taps::Taps;
 use super::Volume;
 use super::steps::{Axes, Fit, Interpolation, Preprocessing, Step};
 use super::validate::MAX_VALUES;
-use crate::{Error, Result, memory};
+use crate::{Error, Result};
 
 /// What a network sees: `[channels, slices, rows, columns]`, columns fastest.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,10 +64,9 @@ impl Preprocessing {
         }
         let mut values = field.into_values()?;
         check()?;
-        let one = values.len();
-        memory::grow(&mut values, one * (self.channels - 1))?;
-        for _ in 1..self.channels {
-            values.extend_from_within(..one);
+        match self.steps.last() {
+            Some(Step::Windows { windows }) => channels::windows(&mut values, windows)?,
+            _ => channels::copies(&mut values, self.channels)?,
         }
         Ok(ModelInput { values, shape: [self.channels, slices, rows, columns], grid })
     }
@@ -74,6 +74,8 @@ impl Preprocessing {
 
 fn run(step: &Step, field: &mut Field) -> Result<()> {
     match *step {
+        // Made of the finished volume.
+        Step::Windows { .. } => {}
         Step::Orient { axes } => field.orient(match axes {
             Axes::Lps => [1.0, 1.0, 1.0],
             Axes::Ras => [-1.0, -1.0, 1.0],

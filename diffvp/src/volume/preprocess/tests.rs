@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use super::super::steps::Window;
 use super::*;
 
 const LPS: [[f64; 3]; 3] = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
@@ -18,6 +19,20 @@ fn volume(dims: [usize; 3], direction: [[f64; 3]; 3], value: impl Fn([usize; 3])
 
 fn apply(volume: &Volume, steps: Vec<Step>) -> ModelInput {
     Preprocessing { steps, channels: 1 }.apply(volume).unwrap()
+}
+
+#[test]
+fn each_window_is_a_channel_from_minus_one_to_one() {
+    let hu = vec![-1024.0, -1000.0, -400.0, 0.0, 40.0, 130.0, 500.0, 3000.0];
+    let v = Volume::new(hu, [2, 2, 2], [1.0; 3], [0.0; 3], LPS).unwrap();
+    let windows = vec![Window { min: -1000.0, max: 200.0 }, Window { min: -160.0, max: 240.0 }];
+    let input = Preprocessing { steps: vec![Step::Windows { windows }], channels: 2 }.apply(&v).unwrap();
+    assert_eq!(input.shape, [2, 2, 2, 2]);
+    assert_eq!(input.values[..8], [-1.0, -1.0, 0.0, 400.0 / 600.0, 440.0 / 600.0, 530.0 / 600.0, 1.0, 1.0]);
+    assert_eq!(input.values[8..], [-1.0, -1.0, -1.0, -0.2, 0.0, 0.45, 1.0, 1.0]);
+    // The lineage's clip and scale are a window.
+    let steps = vec![Step::Clip { min: -1000.0, max: 200.0 }, Step::Scale { shift: 400.0, divisor: 600.0 }];
+    assert_eq!(apply(&v, steps).values, input.values[..8]);
 }
 
 #[test]
