@@ -48,12 +48,10 @@ impl Session {
         let findings = self.findings()?;
         let prepared = self.prepared().with_encoder(&encoder_hash);
         if self.group.rank == 0 {
-            let device = self.device;
-            let encode = |volume: &tch::Tensor| {
-                tch::no_grad(|| flatten_features(&encoder.forward(&volume.to_device(device), Mode::Evaluate)))
-            };
+            let encode =
+                |volume: &tch::Tensor| tch::no_grad(|| flatten_features(&encoder.forward(volume, Mode::Evaluate)));
             let both: Vec<_> = self.train.iter().chain(&self.validation).cloned().collect();
-            prepared.make_features(&both, true, encode)?;
+            prepared.make_features(&both, self.device, encode)?;
         }
         self.group.wait()?;
         if self.config.warm_up.schedule.epochs > 0.0 {

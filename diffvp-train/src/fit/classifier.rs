@@ -5,8 +5,9 @@ use tch::Tensor;
 
 use super::order;
 use super::prepared::Prepared;
+use super::reading::{Wanted, each};
 use super::thresholds;
-use super::trainer::{MicroBatch, Stage};
+use super::trainer::{MicroBatch, Stage, told};
 use crate::Result;
 use crate::data::Sample;
 use crate::model::{Classifier, Mode, Parameters};
@@ -54,11 +55,18 @@ impl ClassifierStage {
     pub(super) fn probabilities(&self, samples: &[Sample]) -> Result<Vec<Vec<f32>>> {
         let mut all = Vec::with_capacity(samples.len());
         let samples: Vec<&Sample> = samples.iter().collect();
-        for batch in samples.chunks(8) {
-            let volume = self.prepared.volumes(batch)?.to_device(self.parameters.device());
-            let p = tch::no_grad(|| Classifier::probabilities(&self.model.evidence(&volume, Mode::Evaluate)));
-            all.extend(Vec::<Vec<f32>>::try_from(p.to_device(tch::Device::Cpu))?);
-        }
+        let device = self.parameters.device();
+        let batches = samples.chunks(self.prepared.at_once(device));
+        each(
+            batches,
+            device,
+            |batch| vec![self.prepared.volumes(batch)],
+            |_, read| {
+                let p = tch::no_grad(|| Classifier::probabilities(&self.model.evidence(&read[0], Mode::Evaluate)));
+                all.extend(Vec::<Vec<f32>>::try_from(p)?);
+                Ok(())
+            },
+        )?;
         Ok(all)
     }
 
@@ -111,26 +119,29 @@ impl Stage for ClassifierStage {
         name.starts_with("classifier.")
     }
 
-    fn micro_batch(&mut self, part: &MicroBatch<'_>) -> Result<Vec<(&'static str, f64)>> {
+    fn wanted(&self, part: &MicroBatch<'_>) -> Vec<Wanted> {
         let samples: Vec<&Sample> = part.scans.iter().map(|&i| &self.train[i]).collect();
-        let device = self.parameters.device();
-        let volume = self.augment(&self.prepared.volumes(&samples)?, part.seed).to_device(device);
-        let (z, labels) = (self.model.cells(&volume, Mode::Train), labels(&samples).to_device(device));
+        let mut files = vec![self.prepared.volumes(&samples)];
+        if self.mask_weight != 0.0 {
+            files.push(self.prepared.findings(&samples));
+        }
+        files
+    }
+
+    fn micro_batch(&mut self, part: &MicroBatch<'_>, read: Vec<Tensor>) -> Result<Vec<(&'static str, Tensor)>> {
+        let samples: Vec<&Sample> = part.scans.iter().map(|&i| &self.train[i]).collect();
+        let labels = labels(&samples).to_device(self.parameters.device());
+        let z = self.model.cells(&self.augment(&read[0], part.seed), Mode::Train);
         let scans = part.whole.len() as f64;
         let of_scans = Classifier::loss(&Classifier::over_cells(&z), &labels) / scans;
-        if self.mask_weight == 0.0 {
+        let Some(shares) = read.get(1) else {
             of_scans.backward();
-            return Ok(vec![("loss", f64::try_from(of_scans)?)]);
-        }
-        let shares = self.prepared.findings(&samples)?.to_device(device);
-        let of_cells = Classifier::cell_loss(&z, &shares, &labels) / scans;
+            return Ok(vec![("loss", told(&of_scans))]);
+        };
+        let of_cells = Classifier::cell_loss(&z, shares, &labels) / scans;
         let loss = &of_scans + &of_cells * self.mask_weight;
         loss.backward();
-        Ok(vec![
-            ("loss", f64::try_from(loss)?),
-            ("scans", f64::try_from(of_scans)?),
-            ("cells", f64::try_from(of_cells)?),
-        ])
+        Ok(vec![("loss", told(&loss)), ("scans", told(&of_scans)), ("cells", told(&of_cells))])
     }
 
     fn validate(&mut self) -> Result<Vec<(String, f64)>> {

@@ -9,7 +9,8 @@ use tch::{Kind, Tensor};
 
 use super::classifier::labels;
 use super::prepared::Prepared;
-use super::trainer::{MicroBatch, Stage};
+use super::reading::{Wanted, each};
+use super::trainer::{MicroBatch, Stage, told};
 use crate::Result;
 use crate::data::Sample;
 use crate::model::{CellHead, Classifier, Mode, Parameters, ResNet3d};
@@ -54,23 +55,25 @@ impl EncoderStage {
     }
 
     /// Cross-entropy of the organ shares, squared error of the statistics, and what the classifier's cells are asked.
-    fn losses(&self, samples: &[&Sample], mode: Mode) -> Result<Losses> {
-        let device = self.parameters.device();
-        let volume = self.prepared.volumes(samples)?.to_device(device);
-        let organs = self.prepared.organs(samples)?.to_device(device);
-        let found = self.head.forward(&self.backbone.forward(&volume, mode));
+    fn losses(&self, samples: &[&Sample], read: &[Tensor], mode: Mode) -> Losses {
+        let (volume, organs, shares) = (&read[0], &read[1], read.get(2));
+        let labels = labels(samples).to_device(self.parameters.device());
+        let found = self.head.forward(&self.backbone.forward(volume, mode));
         let grid = &found.organs.size()[2..];
         let cells = grid.iter().product::<i64>() as f64;
         let organ_loss = -(organs * found.organs.log_softmax(1, Kind::Float)).sum(Kind::Float) / cells;
-        let error = (&found.appearance - statistics(&volume, grid)).square();
+        let error = (&found.appearance - statistics(volume, grid)).square();
         let appearance = error.sum(Kind::Float) / (cells * found.appearance.size()[1] as f64);
-        let findings = if self.weights.findings > 0.0 {
-            let shares = self.prepared.findings(samples)?.to_device(device);
-            Some(Classifier::cell_loss(&found.findings, &shares, &labels(samples).to_device(device)))
-        } else {
-            None
-        };
-        Ok(Losses { organs: organ_loss, appearance, findings })
+        let findings = shares.map(|shares| Classifier::cell_loss(&found.findings, shares, &labels));
+        Losses { organs: organ_loss, appearance, findings }
+    }
+
+    fn files(&self, samples: &[&Sample]) -> Vec<Wanted> {
+        let mut files = vec![self.prepared.volumes(samples), self.prepared.organs(samples)];
+        if self.weights.findings > 0.0 {
+            files.push(self.prepared.findings(samples));
+        }
+        files
     }
 
     fn whole(&self, losses: &Losses) -> Tensor {
@@ -106,29 +109,38 @@ impl Stage for EncoderStage {
         name.starts_with("encoder.")
     }
 
-    fn micro_batch(&mut self, part: &MicroBatch<'_>) -> Result<Vec<(&'static str, f64)>> {
+    fn wanted(&self, part: &MicroBatch<'_>) -> Vec<Wanted> {
+        self.files(&part.scans.iter().map(|&i| &self.train[i]).collect::<Vec<_>>())
+    }
+
+    fn micro_batch(&mut self, part: &MicroBatch<'_>, read: Vec<Tensor>) -> Result<Vec<(&'static str, Tensor)>> {
         let samples: Vec<&Sample> = part.scans.iter().map(|&i| &self.train[i]).collect();
-        let losses = self.losses(&samples, Mode::Train)?;
+        let losses = self.losses(&samples, &read, Mode::Train);
         let scans = part.whole.len() as f64;
         let loss = self.whole(&losses) / scans;
         loss.backward();
-        let mut told = vec![("loss", f64::try_from(loss)?), ("organs", f64::try_from(losses.organs)? / scans)];
-        if let Some(findings) = losses.findings {
-            told.push(("findings", f64::try_from(findings)? / scans));
-        }
-        Ok(told)
+        let mut all = vec![("loss", told(&loss)), ("organs", told(&losses.organs) / scans)];
+        all.extend(losses.findings.map(|findings| ("findings", told(&findings) / scans)));
+        Ok(all)
     }
 
     fn validate(&mut self) -> Result<Vec<(String, f64)>> {
         let (mut loss, mut organs, mut appearance, mut findings) = (0.0, 0.0, 0.0, 0.0);
-        let all: Vec<&Sample> = self.validation.iter().collect();
-        for samples in all.chunks(8) {
-            let losses = self.losses(samples, Mode::Evaluate)?;
-            loss += f64::try_from(self.whole(&losses))?;
-            organs += f64::try_from(losses.organs)?;
-            appearance += f64::try_from(losses.appearance)?;
-            findings += losses.findings.map_or(Ok(0.0), f64::try_from)?;
-        }
+        let (all, device): (Vec<&Sample>, _) = (self.validation.iter().collect(), self.parameters.device());
+        let batches = all.chunks(self.prepared.at_once(device));
+        each(
+            batches,
+            device,
+            |samples| self.files(samples),
+            |samples, read| {
+                let losses = self.losses(samples, &read, Mode::Evaluate);
+                loss += f64::try_from(self.whole(&losses))?;
+                organs += f64::try_from(losses.organs)?;
+                appearance += f64::try_from(losses.appearance)?;
+                findings += losses.findings.map_or(Ok(0.0), f64::try_from)?;
+                Ok(())
+            },
+        )?;
         let mean = |sum: f64| sum / all.len() as f64;
         let mut told =
             vec![("loss".into(), mean(loss)), ("organs".into(), mean(organs)), ("appearance".into(), mean(appearance))];

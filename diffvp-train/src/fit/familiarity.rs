@@ -2,6 +2,8 @@
 
 use diffvp::package::{Familiarity, describe};
 
+use rayon::prelude::*;
+
 use super::prepared::Prepared;
 use crate::data::Sample;
 use crate::{Error, Result};
@@ -12,6 +14,8 @@ const SHARE: f64 = 0.99;
 const ROOM: f32 = 1.1;
 /// Least deviation, of their root mean square: what never changes in training would make any other scan infinitely far.
 const LEAST: f64 = 0.1;
+/// Scans that are described at a time.
+const AT_ONCE: usize = 256;
 
 /// Measures training scans, and how far those of validation lie from them.
 ///
@@ -19,15 +23,16 @@ const LEAST: f64 = 0.1;
 /// Those of the cache; [`Error::Training`] without scans.
 pub(super) fn measure(prepared: &Prepared, train: &[Sample], validation: &[Sample]) -> Result<Familiarity> {
     let (shape, grid) = prepared.shape_and_grid();
-    let description = |sample: &Sample| -> Result<Vec<f32>> {
-        let values: Vec<f32> = Vec::try_from(prepared.volumes(&[sample])?.flatten(0, -1))?;
-        Ok(describe(&values, shape, grid))
-    };
+    let description =
+        |sample: &Sample| -> Result<Vec<f32>> { Ok(describe(&prepared.first_channel(sample)?, shape, grid)) };
     let size = 2 * grid.iter().product::<usize>();
     let (mut sum, mut square) = (vec![0f64; size], vec![0f64; size]);
-    for sample in train {
-        for (i, value) in description(sample)?.into_iter().map(f64::from).enumerate() {
-            (sum[i], square[i]) = (sum[i] + value, square[i] + value * value);
+    for samples in train.chunks(AT_ONCE) {
+        let descriptions: Vec<Vec<f32>> = samples.par_iter().map(description).collect::<Result<_>>()?;
+        for description in descriptions {
+            for (i, value) in description.into_iter().map(f64::from).enumerate() {
+                (sum[i], square[i]) = (sum[i] + value, square[i] + value * value);
+            }
         }
     }
     let count = train.len().max(1) as f64;
@@ -39,8 +44,8 @@ pub(super) fn measure(prepared: &Prepared, train: &[Sample], validation: &[Sampl
         deviation: variance.iter().map(|v| v.sqrt().max(least).max(f64::from(f32::MIN_POSITIVE)) as f32).collect(),
         limit: 1.0,
     };
-    let distance = |sample| Ok(familiarity.distance(&description(sample)?));
-    let mut distances: Vec<f32> = validation.iter().map(distance).collect::<Result<_>>()?;
+    let distance = |sample: &Sample| Ok(familiarity.distance(&description(sample)?));
+    let mut distances: Vec<f32> = validation.par_iter().map(distance).collect::<Result<_>>()?;
     distances.sort_by(f32::total_cmp);
     let at = ((distances.len() as f64 * SHARE).ceil() as usize).max(1) - 1;
     let far = distances.get(at).ok_or_else(|| Error::training("no validation scans"))?;

@@ -7,8 +7,9 @@ use super::classifier::labels;
 use super::config::References;
 use super::order;
 use super::prepared::Prepared;
+use super::reading::{Wanted, each};
 use super::text::{Row, Sequence};
-use super::trainer::{MicroBatch, Stage};
+use super::trainer::{MicroBatch, Stage, told};
 use crate::Result;
 use crate::data::Sample;
 use crate::model::{Contrast, Difference, FindingsHead, Llama, Parameters, Resampler, TextLoss};
@@ -85,20 +86,25 @@ impl GeneratorStage {
         examples.iter().map(draw).collect()
     }
 
-    fn prompt(&self, examples: &[&Example], seed: u64) -> Result<Prompted> {
-        let device = self.parameters.device();
+    /// Features of the scans, and then of their references.
+    fn files(&self, examples: &[&Example], seed: u64) -> Vec<Wanted> {
         let references = self.references(examples, seed);
+        let both: Vec<&Sample> = examples.iter().map(|e| &e.0).chain(references).collect();
+        vec![self.prepared.features(&both)]
+    }
+
+    fn prompt(&self, examples: &[&Example], features: &Tensor) -> Prompted {
         let samples: Vec<&Sample> = examples.iter().map(|e| &e.0).collect();
         let b = samples.len() as i64;
-        let both: Vec<&Sample> = samples.iter().copied().chain(references).collect();
-        let tokens = self.parts.resampler.forward(&self.prepared.features(&both)?.to_device(device));
+        let labels = labels(&samples).to_device(self.parameters.device());
+        let tokens = self.parts.resampler.forward(features);
         let (target, reference) = (tokens.narrow(0, 0, b), tokens.narrow(0, b, b));
         let contrast = self.parts.difference.forward(&target, &reference);
         let logits = self.parts.head.forward(&target, &contrast);
-        let findings = crate::model::findings_loss(&logits, &labels(&samples).to_device(device));
+        let findings = crate::model::findings_loss(&logits, &labels);
         let sequences: Vec<&Sequence> = examples.iter().map(|e| &e.1).collect();
         let (embeddings, loss) = splice(&self.parts.decoder, &sequences, &contrast);
-        Ok(Prompted { embeddings, loss, findings })
+        Prompted { embeddings, loss, findings }
     }
 }
 
@@ -169,12 +175,16 @@ impl Stage for GeneratorStage {
         if parameter.starts_with("resampler.") { self.settings.resampler_rate } else { 1.0 }
     }
 
-    fn micro_batch(&mut self, part: &MicroBatch<'_>) -> Result<Vec<(&'static str, f64)>> {
+    fn wanted(&self, part: &MicroBatch<'_>) -> Vec<Wanted> {
+        self.files(&part.scans.iter().map(|&i| &self.train[i]).collect::<Vec<_>>(), part.seed)
+    }
+
+    fn micro_batch(&mut self, part: &MicroBatch<'_>, read: Vec<Tensor>) -> Result<Vec<(&'static str, Tensor)>> {
         let examples: Vec<&Example> = part.scans.iter().map(|&i| &self.train[i]).collect();
         // Over all tokens of the whole batch, so that parts and processes do not matter.
         let tokens: usize = part.whole.iter().map(|&i| self.train[i].1.targets.len()).sum();
         let (per_token, per_scan) = (1.0 / tokens as f64, self.settings.findings_loss_weight / part.whole.len() as f64);
-        let prompted = self.prompt(&examples, part.seed)?;
+        let prompted = self.prompt(&examples, &read[0]);
         let (decoder, seed) = (&self.parts.decoder, Some(part.seed as i64));
         let text = if self.settings.recompute_layers {
             let (text, gradient) = decoder.backward_recomputing(&prompted.embeddings, &prompted.loss, seed, per_token);
@@ -186,22 +196,24 @@ impl Stage for GeneratorStage {
             (&text * per_token + &prompted.findings * per_scan).backward();
             text
         };
-        let (text, findings) = (f64::try_from(text)? * per_token, f64::try_from(prompted.findings)?);
-        let findings = findings / part.whole.len() as f64;
-        Ok(vec![("loss", text + self.settings.findings_loss_weight * findings), ("text", text), ("findings", findings)])
+        let (text, findings) = (told(&text) * per_token, told(&prompted.findings) / part.whole.len() as f64);
+        let loss = &text + &findings * self.settings.findings_loss_weight;
+        Ok(vec![("loss", loss), ("text", text), ("findings", findings)])
     }
 
     fn validate(&mut self) -> Result<Vec<(String, f64)>> {
         let all: Vec<&Example> = self.validation.iter().collect();
         let (mut text, mut tokens, mut findings) = (0.0, 0, 0.0);
-        for (index, examples) in all.chunks(8).enumerate() {
-            // The same references every time, so that validations can be compared.
-            let prompted = self.prompt(examples, index as u64)?;
+        // The same references every time, so that validations can be compared.
+        let wanted = |(index, examples): &(usize, &[&Example])| self.files(examples, *index as u64);
+        each(all.chunks(8).enumerate(), self.parameters.device(), wanted, |(_, examples), read| {
+            let prompted = self.prompt(examples, &read[0]);
             let decoder = &self.parts.decoder;
             text += f64::try_from(decoder.loss(&decoder.states(&prompted.embeddings, None), &prompted.loss))?;
             tokens += examples.iter().map(|e| e.1.targets.len()).sum::<usize>();
             findings += f64::try_from(prompted.findings)?;
-        }
+            Ok(())
+        })?;
         let text = text / tokens as f64;
         let findings = findings / all.len() as f64;
         let loss = text + self.settings.findings_loss_weight * findings;

@@ -5,15 +5,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use diffvp::Scan;
 use diffvp::files::{sha256, write_atomic};
-use diffvp::volume::Preprocessing;
+use diffvp::volume::{Preprocessing, Step, Window};
 use diffvp_exporter::ModelConfig;
 use half::f16;
 use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
 use std::io::Write;
-use tch::Tensor;
+use tch::{Device, Kind, Tensor};
 
 use super::cells::CellGrid;
+use super::reading::{Wanted, each};
 use super::resampler_start::FeatureStatistics;
 use crate::data::Sample;
 use crate::labels::FINDINGS;
@@ -35,8 +36,11 @@ pub(super) struct Prepared {
     organs: PathBuf,
     findings: PathBuf,
     features: PathBuf,
+    /// All but a last step `windows`: one channel is read faster than several, and other windows find it ready.
     preprocessing: Preprocessing,
-    /// `[channels, s, h, w]`.
+    /// That step.
+    windows: Vec<Window>,
+    /// `[channels, s, h, w]` in the cache.
     shape: [usize; 4],
     grid: [usize; 3],
     channels_out: usize,
@@ -50,7 +54,13 @@ impl Prepared {
         spacing_mm: Option<[f64; 3]>,
         model: &ModelConfig,
     ) -> Self {
-        let key = sha256(serde_json::to_string(&(preprocessing, spacing_mm)).unwrap_or_default().as_bytes());
+        let (mut preprocessing, mut windows) = (preprocessing.clone(), Vec::new());
+        if let Some(Step::Windows { windows: last }) = preprocessing.steps.last_mut() {
+            windows = std::mem::take(last);
+            preprocessing.steps.pop();
+            preprocessing.channels = 1;
+        }
+        let key = sha256(serde_json::to_string(&(&preprocessing, spacing_mm)).unwrap_or_default().as_bytes());
         let volumes = folder.join(format!("volumes-{}", &key[..16]));
         let grid = model.feature_grid();
         let [s, h, w] = model.input;
@@ -59,8 +69,9 @@ impl Prepared {
             findings: volumes.join(format!("findings-{}x{}x{}", grid[0], grid[1], grid[2])),
             features: PathBuf::new(),
             volumes,
-            preprocessing: preprocessing.clone(),
-            shape: [model.encoder.in_channels, s, h, w],
+            shape: [if windows.is_empty() { model.encoder.in_channels } else { 1 }, s, h, w],
+            preprocessing,
+            windows,
             grid,
             channels_out: model.encoder.out_channels(),
         }
@@ -167,98 +178,116 @@ impl Prepared {
         Ok(())
     }
 
-    /// Shape of prepared volumes `[channels, s, h, w]`, and the feature grid.
+    /// The first channel of a prepared volume, `[s, h, w]`.
+    ///
+    /// # Errors
+    /// As [`Wanted::read`].
+    pub(super) fn first_channel(&self, sample: &Sample) -> Result<Vec<f32>> {
+        let bytes = self.volumes(&[sample]).bytes()?;
+        let [_, s, h, w] = self.shape;
+        let stored = bytes.as_chunks().0.iter().take(s * h * w).map(|b| f16::from_le_bytes(*b).to_f32());
+        Ok(match self.windows.first() {
+            Some(window) => {
+                let (shift, divisor) = window.shift_and_divisor();
+                stored.map(|x| (x.clamp(window.min, window.max) + shift) / divisor).collect()
+            }
+            None => stored.collect(),
+        })
+    }
+
+    /// Shape of the volumes in the cache `[channels, s, h, w]`, and the feature grid.
     pub(super) fn shape_and_grid(&self) -> ([usize; 4], [usize; 3]) {
         (self.shape, self.grid)
     }
 
+    /// Scans that are computed at a time where no gradient is asked for: a GPU takes as many as fill it.
+    pub(super) fn at_once(&self, device: Device) -> usize {
+        const VOXELS: usize = 48 << 20;
+        let [_, s, h, w] = self.shape;
+        if device.is_cuda() { (VOXELS / (s * h * w)).clamp(8, 64) } else { 8 }
+    }
+
     /// Prepared volumes `[b, channels, s, h, w]`.
-    ///
-    /// # Errors
-    /// Where a file of the cache is missing or damaged.
-    pub(super) fn volumes(&self, samples: &[&Sample]) -> Result<Tensor> {
-        let paths = samples.iter().map(|s| self.volumes.join(format!("{}.f16", s.name)));
-        stack(paths, &self.shape.map(|n| n as i64), tch::Kind::Half)
+    pub(super) fn volumes(&self, samples: &[&Sample]) -> Wanted {
+        let paths = samples.iter().map(|s| self.volumes.join(format!("{}.f16", s.name))).collect();
+        let shape = self.shape.map(|n| n as i64).to_vec();
+        Wanted { paths, shape, kind: Kind::Half, unit: 1.0, windows: self.windows.clone() }
     }
 
     /// Organ shares `[b, classes, s', h', w']`, from 0 to 1.
-    ///
-    /// # Errors
-    /// As [`Prepared::volumes`].
-    pub(super) fn organs(&self, samples: &[&Sample]) -> Result<Tensor> {
-        let [s, h, w] = self.grid.map(|n| n as i64);
-        let paths = samples.iter().map(|s| self.organs.join(format!("{}.u8", s.name)));
-        Ok(stack(paths, &[ORGAN_CLASSES as i64, s, h, w], tch::Kind::Uint8)? / 255.0)
+    pub(super) fn organs(&self, samples: &[&Sample]) -> Wanted {
+        let paths = samples.iter().map(|s| self.organs.join(format!("{}.u8", s.name))).collect();
+        self.shares(paths, ORGAN_CLASSES)
     }
 
     /// Part of each cell inside the mask of each finding `[b, findings, s', h', w']`, from 0 to 1; above 0 wherever the mask has
     /// a voxel.
-    ///
-    /// # Errors
-    /// As [`Prepared::volumes`].
-    pub(super) fn findings(&self, samples: &[&Sample]) -> Result<Tensor> {
-        let [s, h, w] = self.grid.map(|n| n as i64);
-        let paths = samples.iter().map(|s| self.findings.join(format!("{}.u8", s.name)));
-        Ok(stack(paths, &[FINDINGS.len() as i64, s, h, w], tch::Kind::Uint8)? / 255.0)
+    pub(super) fn findings(&self, samples: &[&Sample]) -> Wanted {
+        let paths = samples.iter().map(|s| self.findings.join(format!("{}.u8", s.name))).collect();
+        self.shares(paths, FINDINGS.len())
+    }
+
+    fn shares(&self, paths: Vec<PathBuf>, classes: usize) -> Wanted {
+        let shape = [classes].into_iter().chain(self.grid).map(|n| n as i64).collect();
+        Wanted { paths, shape, kind: Kind::Uint8, unit: 255.0, windows: Vec::new() }
     }
 
     /// Encoder features `[b, v, c]`.
-    ///
-    /// # Errors
-    /// As [`Prepared::volumes`].
-    pub(super) fn features(&self, samples: &[&Sample]) -> Result<Tensor> {
-        let shape = [self.grid.iter().product::<usize>() as i64, self.channels_out as i64];
-        let paths = samples.iter().map(|s| self.features.join(format!("{}.f16", s.name)));
-        stack(paths, &shape, tch::Kind::Half)
+    pub(super) fn features(&self, samples: &[&Sample]) -> Wanted {
+        let shape = vec![self.grid.iter().product::<usize>() as i64, self.channels_out as i64];
+        let paths = samples.iter().map(|s| self.features.join(format!("{}.f16", s.name))).collect();
+        Wanted { paths, shape, kind: Kind::Half, unit: 1.0, windows: Vec::new() }
     }
 
     /// What the features of scans have in common; up to 512 scans tell.
     ///
     /// # Errors
-    /// As [`Prepared::volumes`].
+    /// As [`Wanted::read`].
     pub(super) fn feature_statistics(&self, samples: &[Sample]) -> Result<FeatureStatistics> {
         const MOST: usize = 512;
         let some: Vec<&Sample> = samples.iter().take(MOST).collect();
         let (mut sum, mut square) = (Tensor::from(0f32), Tensor::from(0f32));
-        let over = |t: &Tensor| t.sum_dim_intlist([0i64].as_slice(), false, tch::Kind::Double);
+        let over = |t: &Tensor| t.sum_dim_intlist([0i64].as_slice(), false, Kind::Double);
         for batch in some.chunks(32) {
-            let features = self.features(batch)?;
+            let features = self.features(batch).read(Device::Cpu)?;
             (sum, square) = (sum + over(&features), square + over(&features.square()));
         }
         let count = some.len().max(1) as f64;
         let mean: Tensor = sum / count;
         let variance: Tensor = (square / count - mean.square()).clamp_min(0.0);
         Ok(FeatureStatistics {
-            deviation: variance.mean(tch::Kind::Double).sqrt().double_value(&[]) as f32,
-            mean: Vec::try_from(mean.to_kind(tch::Kind::Float).flatten(0, -1))?,
+            deviation: variance.mean(Kind::Double).sqrt().double_value(&[]) as f32,
+            mean: Vec::try_from(mean.to_kind(Kind::Float).flatten(0, -1))?,
         })
     }
 
-    /// Makes the features that are not there yet with `encode`: volumes `[b, …]` → features `[b, v, c]`.
+    /// Makes the features that are not there yet with `encode`: volumes `[b, …]` on a device → features `[b, v, c]`.
     ///
     /// # Errors
     /// Those of reading, encoding and writing.
     pub(super) fn make_features(
         &self,
         samples: &[Sample],
-        show: bool,
+        device: Device,
         encode: impl Fn(&Tensor) -> Tensor,
     ) -> Result<()> {
         std::fs::create_dir_all(&self.features)
             .map_err(|source| diffvp::Error::Write { path: self.features.clone(), source })?;
         let file = |sample: &Sample| self.features.join(format!("{}.f16", sample.name));
         let missing: Vec<&Sample> = samples.iter().filter(|s| !file(s).exists()).collect();
-        let bar = progress("encoding", missing.len(), show);
-        for batch in missing.chunks(8) {
-            let features = encode(&self.volumes(batch)?).to_kind(tch::Kind::Half).to_device(tch::Device::Cpu);
-            for (i, sample) in batch.iter().enumerate() {
-                let one = features.get(i as i64).contiguous();
-                let mut bytes = vec![0u8; 2 * one.numel()];
-                one.f_copy_data_u8(&mut bytes, one.numel())?;
-                write_atomic(file(sample), |out| out.write_all(&bytes))?;
-            }
+        let bar = progress("encoding", missing.len(), true);
+        let batches = missing.chunks(self.at_once(device));
+        let wanted = |batch: &&[&Sample]| vec![self.volumes(batch)];
+        each(batches, device, wanted, |batch, read| {
+            let features = encode(&read[0]).to_kind(Kind::Half).to_device(Device::Cpu).contiguous();
+            let mut bytes = vec![0u8; 2 * features.numel()];
+            features.f_copy_data_u8(&mut bytes, features.numel())?;
+            let each = bytes.len() / batch.len();
+            let write = |(sample, bytes): (&&Sample, &[u8])| write_atomic(file(sample), |out| out.write_all(bytes));
+            batch.par_iter().zip(bytes.par_chunks(each)).try_for_each(write)?;
             bar.inc(batch.len() as u64);
-        }
+            Ok(())
+        })?;
         bar.finish();
         Ok(())
     }
@@ -271,19 +300,6 @@ fn mask(path: &Path, scan: &diffvp::Volume) -> Result<diffvp::Volume> {
         return Err(Error::data(path, "the mask has another size than its scan"));
     }
     Ok(mask.volume().clone())
-}
-
-fn stack(paths: impl Iterator<Item = PathBuf>, shape: &[i64], kind: tch::Kind) -> Result<Tensor> {
-    let mut tensors = Vec::new();
-    for path in paths {
-        let bytes = std::fs::read(&path).map_err(|e| Error::data(&path, format!("cache: {e}")))?;
-        let expected = shape.iter().product::<i64>() as usize * kind.elt_size_in_bytes();
-        if bytes.len() != expected {
-            return Err(Error::data(&path, "the cache is damaged: remove this file and start again"));
-        }
-        tensors.push(Tensor::f_from_data_size(&bytes, shape, kind)?.to_kind(tch::Kind::Float));
-    }
-    Ok(Tensor::stack(&tensors, 0))
 }
 
 fn progress(what: &str, count: usize, show: bool) -> ProgressBar {

@@ -134,6 +134,13 @@ impl Session {
                     "no GPU: libtorch sees none. Build with the feature torch-cuda and a libtorch for CUDA, or leave out --cuda",
                 ));
             }
+            if tch::Cuda::device_count() <= group.local_rank as i64 {
+                let detail =
+                    format!("process {} has no GPU of its own: there are {}", group.rank, tch::Cuda::device_count());
+                return Err(Error::training(detail));
+            }
+            // Shapes of batches do not change, so that trying cuDNN's algorithms once pays.
+            tch::Cuda::cudnn_set_benchmark(true);
             Device::Cuda(group.local_rank)
         } else {
             Device::Cpu

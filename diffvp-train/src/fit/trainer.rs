@@ -3,26 +3,18 @@
 use std::path::Path;
 use std::time::Instant;
 
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
-use super::adamw::{self, AdamW};
+use super::adamw::{self, AdamW, Update};
 use super::checkpoint::{self, Best, Progress};
 use super::metrics::Metrics;
-use super::order;
 use super::parallel::Group;
+pub(super) use super::parts::MicroBatch;
+use super::parts::Parts;
+use super::reading::Wanted;
 use super::schedule::{Keep, Schedule};
 use crate::model::Parameters;
 use crate::{Error, Result};
-
-/// A part of a batch that is computed at a time.
-pub(super) struct MicroBatch<'a> {
-    /// Its scans.
-    pub(super) scans: &'a [usize],
-    /// Those of the whole batch, over all processes.
-    pub(super) whole: &'a [usize],
-    /// Where random numbers of this part come from; no other part of any step has the same.
-    pub(super) seed: u64,
-}
 
 /// What differs between stages.
 pub(super) trait Stage {
@@ -32,9 +24,12 @@ pub(super) trait Stage {
     fn samples(&self) -> usize;
     /// All parameters; those that require a gradient are trained.
     fn parameters(&mut self) -> &mut Parameters;
+    /// The files that a part of a batch is computed from.
+    fn wanted(&self, part: &MicroBatch<'_>) -> Vec<Wanted>;
     /// Adds the gradients of the part to those of the trained parameters, so that the parts of a batch add up to the gradient
-    /// of the batch. Returns named losses that add up likewise; the first is the one trained on.
-    fn micro_batch(&mut self, part: &MicroBatch<'_>) -> Result<Vec<(&'static str, f64)>>;
+    /// of the batch. `read` is what it [wanted](Self::wanted). Returns named losses that add up likewise, as [`told`]
+    /// gives them; the first is the one trained on.
+    fn micro_batch(&mut self, part: &MicroBatch<'_>, read: Vec<Tensor>) -> Result<Vec<(&'static str, Tensor)>>;
     /// Metrics on the validation scans; the first is the criterion, the lower the better.
     fn validate(&mut self) -> Result<Vec<(String, f64)>>;
     /// Learning rate of a parameter as a multiple of the schedule's.
@@ -45,6 +40,11 @@ pub(super) trait Stage {
     fn changes_statistics(&self, _name: &str) -> bool {
         false
     }
+}
+
+/// A loss to be told: still on its device, so that a GPU need not be waited for before the whole step is under way.
+pub(super) fn told(loss: &Tensor) -> Tensor {
+    loss.detach().to_kind(Kind::Double)
 }
 
 /// How a stage is run.
@@ -96,9 +96,11 @@ pub(super) fn train(stage: &mut dyn Stage, run: &Run<'_>, group: &mut Group) -> 
     let mut teller =
         if group.rank == 0 { Some(Metrics::open(run.folder, stage.name(), progress.step, steps)?) } else { None };
     let mut recent: Vec<f64> = Vec::new();
+    let (ranks, samples, device) = ([group.rank, group.size], stage.samples(), stage.parameters().device());
+    let mut parts = Parts::new(schedule, run.seed, ranks, progress.step..steps, samples, device);
     while progress.step < steps && !stopped(schedule, &progress) {
         let (start, step) = (Instant::now(), progress.step);
-        let outcome = one_step(stage, run, group, step, steps, &mut adam)?;
+        let outcome = one_step(stage, run, group, &mut parts, [step, steps], &mut adam)?;
         if let Some(problem) = outcome.problem() {
             return Err(not_a_number(stage.name(), &problem, step, schedule.rate(step, steps), &recent));
         }
@@ -206,27 +208,22 @@ fn one_step(
     stage: &mut dyn Stage,
     run: &Run<'_>,
     group: &mut Group,
-    step: u64,
-    steps: u64,
+    coming: &mut Parts,
+    [step, steps]: [u64; 2],
     adam: &mut AdamW,
 ) -> Result<Outcome> {
     let schedule = run.schedule;
-    let whole = order::batch(run.seed, step, schedule.batch, stage.samples());
     let parts = schedule.batch / schedule.micro_batch;
     let before: Vec<Tensor> = statistics(stage).iter().map(|(_, t)| t.copy()).collect();
     let mut moved: Vec<Tensor> = before.iter().map(Tensor::zeros_like).collect();
-    let mut losses: Vec<(&'static str, f64)> = Vec::new();
-    for (index, scans) in whole.chunks(schedule.micro_batch).enumerate() {
-        // Each process takes neighbouring parts, so that sums are added in the same order by any number of them.
-        if index * group.size / parts != group.rank {
-            continue;
-        }
-        let seed = run.seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ (step << 12) ^ index as u64;
-        tch::manual_seed(seed as i64);
-        let part = stage.micro_batch(&MicroBatch { scans, whole: &whole, seed })?;
-        for (i, (name, value)) in part.into_iter().enumerate() {
+    let mut losses: Vec<(&'static str, Tensor)> = Vec::new();
+    for _ in 0..parts / group.size {
+        let Some((part, read)) = coming.next(stage)? else { break };
+        let part = part.micro_batch();
+        tch::manual_seed(part.seed as i64);
+        for (i, (name, value)) in stage.micro_batch(&part, read)?.into_iter().enumerate() {
             match losses.get_mut(i) {
-                Some(sum) => sum.1 += value,
+                Some(sum) => sum.1 = &sum.1 + value,
                 None => losses.push((name, value)),
             }
         }
@@ -242,27 +239,32 @@ fn one_step(
         let gradient = parameter.grad();
         gradients.push(if gradient.defined() { gradient.detach() } else { parameter.zeros_like() });
     }
-    if group.size > 1 {
+    let summed = if group.size > 1 {
+        let mut losses = values(&losses)?;
         all_reduce(group, gradients.iter_mut().chain(moved.iter_mut()), &mut losses)?;
-    }
+        Some(losses)
+    } else {
+        None
+    };
     for (((_, now), before), moved) in statistics(stage).iter_mut().zip(&before).zip(&moved) {
         now.copy_(&(before + moved));
     }
-    let norm = adamw::norm(&gradients);
-    if schedule.clip_norm > 0.0 && norm > schedule.clip_norm {
-        for gradient in &mut gradients {
-            let _ = gradient.g_mul_scalar_(schedule.clip_norm / norm);
-        }
-    }
-    let outcome = Outcome { losses, norm };
+    // The first wait for a GPU: until here, it has the whole step to do.
+    let norm = adamw::norm(&gradients).map_or(Ok(0.0), f64::try_from)?;
+    let outcome = Outcome { losses: summed.map_or_else(|| values(&losses), Ok)?, norm };
     if outcome.problem().is_none() {
-        let rate = schedule.rate(step, steps);
-        adam.step(&trained, &gradients, step, |name| rate * stage.rate(name), schedule.weight_decay);
+        let clipped = (schedule.clip_norm > 0.0 && norm > schedule.clip_norm).then(|| schedule.clip_norm / norm);
+        let update = Update { step, rate: schedule.rate(step, steps), clipped, weight_decay: schedule.weight_decay };
+        adam.step(&trained, &gradients, &update, |name| stage.rate(name));
     }
     for (_, mut parameter) in trained {
         parameter.zero_grad();
     }
     Ok(outcome)
+}
+
+fn values(losses: &[(&'static str, Tensor)]) -> Result<Vec<(&'static str, f64)>> {
+    losses.iter().map(|(name, value)| Ok((*name, f64::try_from(value)?))).collect()
 }
 
 fn all_reduce<'t>(

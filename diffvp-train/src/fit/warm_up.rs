@@ -4,7 +4,8 @@ use tch::{Kind, Tensor};
 
 use super::facts::{self, FACTS, Facts};
 use super::prepared::Prepared;
-use super::trainer::{MicroBatch, Stage};
+use super::reading::{Wanted, each};
+use super::trainer::{MicroBatch, Stage, told};
 use crate::Result;
 use crate::data::Sample;
 use crate::model::{Mode, Parameters, Resampler, TokensHead};
@@ -41,17 +42,18 @@ impl WarmUpStage {
     }
 
     /// Facts found `[b, facts]`, facts stated and their mask.
-    fn run(&self, scans: &[&(Sample, Facts)], mode: Mode) -> Result<[Tensor; 3]> {
-        let device = self.parameters.device();
-        let samples: Vec<&Sample> = scans.iter().map(|s| &s.0).collect();
-        let features = self.prepared.features(&samples)?.to_device(device);
-        let tokens = self.resampler.forward(&features).dropout(self.dropout, mode == Mode::Train);
-        let found = self.head.forward(&tokens);
+    fn run(&self, scans: &[&(Sample, Facts)], features: &Tensor, mode: Mode) -> [Tensor; 3] {
         let table = |of: fn(&Facts) -> &Vec<f32>| {
             let flat: Vec<f32> = scans.iter().flat_map(|s| of(&s.1).iter().copied()).collect();
-            Tensor::from_slice(&flat).view([scans.len() as i64, -1]).to_device(device)
+            Tensor::from_slice(&flat).view([scans.len() as i64, -1]).to_device(self.parameters.device())
         };
-        Ok([found, table(|f| &f.values), table(|f| &f.stated)])
+        let (values, stated) = (table(|f| &f.values), table(|f| &f.stated));
+        let tokens = self.resampler.forward(features).dropout(self.dropout, mode == Mode::Train);
+        [self.head.forward(&tokens), values, stated]
+    }
+
+    fn files(&self, scans: &[&(Sample, Facts)]) -> Vec<Wanted> {
+        vec![self.prepared.features(&scans.iter().map(|s| &s.0).collect::<Vec<_>>())]
     }
 
     /// Cross-entropy of the yes or no, squared error of the sizes, summed over scans; 18 labels weigh as much as 1.
@@ -76,27 +78,38 @@ impl Stage for WarmUpStage {
         &mut self.parameters
     }
 
-    fn micro_batch(&mut self, part: &MicroBatch<'_>) -> Result<Vec<(&'static str, f64)>> {
+    fn wanted(&self, part: &MicroBatch<'_>) -> Vec<Wanted> {
+        self.files(&part.scans.iter().map(|&i| &self.train[i]).collect::<Vec<_>>())
+    }
+
+    fn micro_batch(&mut self, part: &MicroBatch<'_>, read: Vec<Tensor>) -> Result<Vec<(&'static str, Tensor)>> {
         let scans: Vec<&(Sample, Facts)> = part.scans.iter().map(|&i| &self.train[i]).collect();
-        let loss = self.loss(&self.run(&scans, Mode::Train)?) / part.whole.len() as f64;
+        let loss = self.loss(&self.run(&scans, &read[0], Mode::Train)) / part.whole.len() as f64;
         loss.backward();
-        Ok(vec![("loss", f64::try_from(loss)?)])
+        Ok(vec![("loss", told(&loss))])
     }
 
     fn validate(&mut self) -> Result<Vec<(String, f64)>> {
         let all: Vec<&(Sample, Facts)> = self.validation.iter().collect();
         let (mut loss, mut right, mut asked) = (0.0, 0.0, 0.0);
         let sides: Vec<f32> = (0..FACTS).map(|f| f32::from(u8::from(facts::is_side(f)))).collect();
-        let sides = Tensor::from_slice(&sides).to_device(self.parameters.device());
-        for scans in all.chunks(16) {
-            let result = self.run(scans, Mode::Evaluate)?;
-            loss += f64::try_from(self.loss(&result))?;
-            let [found, values, stated] = &result;
-            let mask = stated * &sides;
-            let agree = found.gt(0.0).eq_tensor(&values.gt(0.5)).to_kind(Kind::Float) * &mask;
-            right += f64::try_from(agree.sum(Kind::Float))?;
-            asked += f64::try_from(mask.sum(Kind::Float))?;
-        }
+        let device = self.parameters.device();
+        let sides = Tensor::from_slice(&sides).to_device(device);
+        each(
+            all.chunks(16),
+            device,
+            |scans| self.files(scans),
+            |scans, read| {
+                let result = self.run(scans, &read[0], Mode::Evaluate);
+                loss += f64::try_from(self.loss(&result))?;
+                let [found, values, stated] = &result;
+                let mask = stated * &sides;
+                let agree = found.gt(0.0).eq_tensor(&values.gt(0.5)).to_kind(Kind::Float) * &mask;
+                right += f64::try_from(agree.sum(Kind::Float))?;
+                asked += f64::try_from(mask.sum(Kind::Float))?;
+                Ok(())
+            },
+        )?;
         let sides_right = if asked > 0.0 { right / asked } else { 0.0 };
         Ok(vec![("loss".into(), loss / all.len() as f64), ("sides_right".into(), sides_right)])
     }

@@ -130,8 +130,12 @@ impl ConvNorm {
 
     fn forward(&self, x: &Tensor, mode: Mode) -> Tensor {
         let padding = self.dilation * (self.kernel.size()[2] / 2);
-        // In memory channels last, which libtorch's convolutions on the CPU are fastest with.
-        let kernel = self.kernel.to_kind(x.kind()).permute([0, 2, 3, 4, 1]).contiguous().permute([0, 4, 1, 2, 3]);
+        // In memory channels last, which libtorch's convolutions on the CPU are fastest with, and the tensor cores of GPUs
+        // read bfloat16 in. Kernels for 3D in float32 are many in cuDNN only where channels come first.
+        let kernel = self.kernel.to_kind(x.kind());
+        let channels_last = !x.device().is_cuda() || x.kind() == Kind::BFloat16;
+        let kernel =
+            if channels_last { kernel.permute([0, 2, 3, 4, 1]).contiguous().permute([0, 4, 1, 2, 3]) } else { kernel };
         let (stride, padding, dilation) = ([self.stride; 3], [padding; 3], [self.dilation; 3]);
         x.conv3d::<Tensor>(&kernel, None, stride, padding, dilation, 1).batch_norm(
             Some(&self.weight),

@@ -29,6 +29,13 @@ fn one() -> usize {
     1
 }
 
+impl Window {
+    /// What makes values in the window run from −1 to 1: `(x + shift) / divisor`.
+    pub fn shift_and_divisor(&self) -> (f32, f32) {
+        (-(self.min + self.max) / 2.0, (self.max - self.min) / 2.0)
+    }
+}
+
 /// One step of [`Preprocessing`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]

@@ -28,7 +28,7 @@ pub(super) fn windows(values: &mut Vec<f32>, windows: &[Window]) -> Result<()> {
     copies(values, windows.len())?;
     for (channel, window) in values.chunks_exact_mut(one.max(1)).zip(windows) {
         // As the lineage writes it: `(clip(x, −1000, 200) + 400) / 600`.
-        let (shift, divisor) = (-(window.min + window.max) / 2.0, (window.max - window.min) / 2.0);
+        let (shift, divisor) = window.shift_and_divisor();
         channel.par_chunks_mut(CHUNK).for_each(|part| {
             part.iter_mut().for_each(|x| *x = (x.clamp(window.min, window.max) + shift) / divisor);
         });
