@@ -152,6 +152,10 @@ impl FitConfig {
         self.model.validate()?;
         self.preprocessing.validate()?;
         let field = |name: &str, detail: String| Err(Error::training(format!("{name} {detail}")));
+        let (channels, takes) = (self.preprocessing.channels, self.model.encoder.in_channels);
+        if channels != takes {
+            return field("preprocessing.channels", format!("is {channels}, and model.encoder.in_channels {takes}"));
+        }
         if !(0.0..1.0).contains(&self.validation_fraction) {
             return field("validation_fraction", format!("is {}, expected 0 to below 1", self.validation_fraction));
         }
