@@ -2,6 +2,8 @@
 
 #[cfg(feature = "torch")]
 mod ablate;
+#[cfg(feature = "torch")]
+mod bench;
 mod data;
 mod eval;
 mod export;
@@ -27,6 +29,10 @@ pub(crate) enum Command {
     Fit(fit::Arguments),
     #[cfg(feature = "torch")]
     Ablate(ablate::Arguments),
+    /// Measure training.
+    #[cfg(feature = "torch")]
+    #[command(subcommand)]
+    Bench(bench::Command),
     /// Write the model package of a run folder.
     Export(export::Arguments),
     /// Judge generated reports.
@@ -42,6 +48,8 @@ pub(crate) fn run(command: &Command) -> Result<()> {
         Command::Fit(arguments) => fit::run(arguments),
         #[cfg(feature = "torch")]
         Command::Ablate(arguments) => ablate::run(arguments),
+        #[cfg(feature = "torch")]
+        Command::Bench(command) => bench::run(command),
         Command::Export(arguments) => export::run(arguments),
         Command::Eval(arguments) => eval::run(arguments),
     }

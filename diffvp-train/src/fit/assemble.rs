@@ -23,9 +23,7 @@ use super::text::{TextParts, Texts, training_texts};
 use super::trainer::Stage;
 use super::warm_up::WarmUpStage;
 use crate::data::{Normals, ScanFile};
-use crate::model::{
-    Adapter, Difference, FindingsHead, Llama, Mode, Parameters, Resampler, TokensHead, flatten_features,
-};
+use crate::model::{Adapter, FindingsHead, Mode, Parameters, Resampler, TokensHead, flatten_features};
 use crate::run::{Decoder, Description, Layers};
 use crate::{Error, Result};
 
@@ -33,12 +31,12 @@ use crate::{Error, Result};
 const ADAPTER: &str = "adapter";
 
 /// Parameters of the decoder.
-fn of_decoder(name: &str) -> bool {
+pub(super) fn of_decoder(name: &str) -> bool {
     name.starts_with("model.") || name.starts_with("lm_head.")
 }
 
 /// Parameters that only the generator stage trains.
-fn of_prompt(name: &str) -> bool {
+pub(super) fn of_prompt(name: &str) -> bool {
     name.starts_with("resampler.") || name.starts_with("difference.") || name.starts_with("visual_proj.")
 }
 
@@ -72,13 +70,7 @@ impl Session {
         let examples = self.examples(&texts, &findings)?;
         let (parameters, parts) = self.generator_parts(&prepared)?;
         let stage = self.config.generator.clone();
-        let settings = Settings {
-            references: stage.references,
-            findings_loss_weight: stage.findings_loss_weight,
-            resampler_rate: stage.resampler_rate,
-            recompute_layers: stage.recompute_layers,
-        };
-        let mut trained = GeneratorStage::new(parameters, parts, prepared, examples, settings);
+        let mut trained = GeneratorStage::new(parameters, parts, prepared, examples, Settings::of(&stage));
         let depends =
             json!([self.config.model, stage, encoder_hash, findings.thresholds, tokenizer_json, self.config.warm_up]);
         let kept = |name: &str| of_prompt(name) || (stage.lora.is_none() && of_decoder(name));
@@ -259,12 +251,7 @@ impl Session {
             p.add(&specs, &RandomWeights::from_specs(specs.clone(), self.config.seed), Kind::Float)?;
         }
         p.train_only(|name| stage.lora.is_none() || !of_decoder(name));
-        let parts = Parts {
-            resampler: Resampler::new(&p, model)?,
-            difference: Difference::new(&p, model)?,
-            head: FindingsHead::new(&p)?,
-            decoder: Llama::new(&p, &model.decoder, stage.lora.as_ref())?,
-        };
+        let parts = Parts::new(&p, model, stage.lora.as_ref())?;
         Ok((p, parts))
     }
 

@@ -1,10 +1,11 @@
 //! `fit generator`: resampler, difference and decoder on L_gen + L_cls (paper, equations 10 and 11).
 
+use diffvp_exporter::ModelConfig;
 use rand::RngExt;
 use tch::{Kind, Tensor};
 
 use super::classifier::labels;
-use super::config::References;
+use super::config::{self, References};
 use super::order;
 use super::prepared::Prepared;
 use super::reading::{Wanted, each};
@@ -12,7 +13,7 @@ use super::text::{Row, Sequence};
 use super::trainer::{MicroBatch, Stage, told};
 use crate::Result;
 use crate::data::Sample;
-use crate::model::{Contrast, Difference, FindingsHead, Llama, Parameters, Resampler, TextLoss};
+use crate::model::{Contrast, Difference, FindingsHead, Llama, LoraConfig, Parameters, Resampler, TextLoss};
 
 /// A scan with its sequence.
 pub(super) type Example = (Sample, Sequence);
@@ -29,6 +30,21 @@ pub(super) struct Parts {
     pub(super) decoder: Llama,
 }
 
+impl Parts {
+    /// From their parameters.
+    ///
+    /// # Errors
+    /// Where one is missing.
+    pub(super) fn new(p: &Parameters, model: &ModelConfig, lora: Option<&LoraConfig>) -> Result<Self> {
+        Ok(Parts {
+            resampler: Resampler::new(p, model)?,
+            difference: Difference::new(p, model)?,
+            head: FindingsHead::new(p)?,
+            decoder: Llama::new(p, &model.decoder, lora)?,
+        })
+    }
+}
+
 /// Settings of the stage.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Settings {
@@ -40,6 +56,18 @@ pub(super) struct Settings {
     pub(super) resampler_rate: f64,
     /// Whether layers are computed again for the gradient.
     pub(super) recompute_layers: bool,
+}
+
+impl Settings {
+    /// Those of a config.
+    pub(super) fn of(stage: &config::GeneratorStage) -> Self {
+        Settings {
+            references: stage.references,
+            findings_loss_weight: stage.findings_loss_weight,
+            resampler_rate: stage.resampler_rate,
+            recompute_layers: stage.recompute_layers,
+        }
+    }
 }
 
 /// The stage.

@@ -5,6 +5,7 @@
 
 mod adamw;
 mod assemble;
+pub mod bench;
 mod cells;
 mod checkpoint;
 mod classifier;

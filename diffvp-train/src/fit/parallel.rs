@@ -9,6 +9,8 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
+use tch::{Cuda, Device};
+
 use crate::{Error, Result};
 
 /// How long ranks wait for each other to appear.
@@ -95,6 +97,28 @@ impl Group {
         }
         group.links = gather(&listener, size, &token)?;
         Ok(group)
+    }
+
+    /// Where this process computes: with `cuda` on a GPU of its own.
+    ///
+    /// # Errors
+    /// Where there is no such GPU.
+    pub fn device(&self, cuda: bool) -> Result<Device> {
+        if !cuda {
+            return Ok(Device::Cpu);
+        }
+        if !Cuda::is_available() {
+            return Err(Error::training(
+                "no GPU: libtorch sees none. Build with the feature torch-cuda and a libtorch for CUDA, or leave out --cuda",
+            ));
+        }
+        let count = Cuda::device_count();
+        if count <= self.local_rank as i64 {
+            return Err(Error::training(format!("process {} has no GPU of its own: there are {count}", self.rank)));
+        }
+        // Shapes of batches do not change, so that trying cuDNN's algorithms once pays.
+        Cuda::cudnn_set_benchmark(true);
+        Ok(Device::Cuda(self.local_rank))
     }
 
     /// Adds the values of all ranks, element by element, in the order of the ranks; all get the same sum.

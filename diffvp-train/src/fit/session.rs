@@ -128,23 +128,7 @@ impl Session {
             let threads = if request.threads > 0 { request.threads } else { (cores / group.size).max(1) };
             tch::set_num_threads(threads as i32);
         }
-        let device = if request.cuda {
-            if !tch::Cuda::is_available() {
-                return Err(Error::training(
-                    "no GPU: libtorch sees none. Build with the feature torch-cuda and a libtorch for CUDA, or leave out --cuda",
-                ));
-            }
-            if tch::Cuda::device_count() <= group.local_rank as i64 {
-                let detail =
-                    format!("process {} has no GPU of its own: there are {}", group.rank, tch::Cuda::device_count());
-                return Err(Error::training(detail));
-            }
-            // Shapes of batches do not change, so that trying cuDNN's algorithms once pays.
-            tch::Cuda::cudnn_set_benchmark(true);
-            Device::Cuda(group.local_rank)
-        } else {
-            Device::Cpu
-        };
+        let device = group.device(request.cuda)?;
         let scans = Scans::open(&request.data, &request.config, request.skip_bad)?;
         if group.rank == 0 {
             scans.skipped.iter().for_each(|skipped| eprintln!("skipped: {skipped}"));

@@ -100,7 +100,7 @@ pub(super) fn train(stage: &mut dyn Stage, run: &Run<'_>, group: &mut Group) -> 
     let mut parts = Parts::new(schedule, run.seed, ranks, progress.step..steps, samples, device);
     while progress.step < steps && !stopped(schedule, &progress) {
         let (start, step) = (Instant::now(), progress.step);
-        let outcome = one_step(stage, run, group, &mut parts, [step, steps], &mut adam)?;
+        let outcome = one_step(stage, schedule, group, &mut parts, [step, steps], &mut adam)?;
         if let Some(problem) = outcome.problem() {
             return Err(not_a_number(stage.name(), &problem, step, schedule.rate(step, steps), &recent));
         }
@@ -191,9 +191,12 @@ fn validate(
     Ok(())
 }
 
-struct Outcome {
-    losses: Vec<(&'static str, f64)>,
-    norm: f64,
+/// What a step tells.
+pub(super) struct Outcome {
+    /// Losses by name, the first the one trained on.
+    pub(super) losses: Vec<(&'static str, f64)>,
+    /// Norm of the gradient.
+    pub(super) norm: f64,
 }
 
 impl Outcome {
@@ -204,15 +207,18 @@ impl Outcome {
     }
 }
 
-fn one_step(
+/// One step of `steps`: `coming` gives its parts.
+///
+/// # Errors
+/// Those of the cache, the stage and the group. A loss that is not a number changes nothing, and is told.
+pub(super) fn one_step(
     stage: &mut dyn Stage,
-    run: &Run<'_>,
+    schedule: &Schedule,
     group: &mut Group,
     coming: &mut Parts,
     [step, steps]: [u64; 2],
     adam: &mut AdamW,
 ) -> Result<Outcome> {
-    let schedule = run.schedule;
     let parts = schedule.batch / schedule.micro_batch;
     let before: Vec<Tensor> = statistics(stage).iter().map(|(_, t)| t.copy()).collect();
     let mut moved: Vec<Tensor> = before.iter().map(Tensor::zeros_like).collect();

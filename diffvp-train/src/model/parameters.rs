@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
-use diffvp_exporter::weights::{TensorSpec, Weights};
+use diffvp_exporter::weights::{Init, TensorSpec, Weights};
 use tch::{Device, Kind, Tensor};
 
 use crate::{Error, Result};
@@ -33,6 +33,20 @@ impl Parameters {
             self.tensors.insert(spec.name.clone(), tensor);
         }
         Ok(())
+    }
+
+    /// The listed tensors with random values that are made on the device, for measurements: billions in a second, other ones
+    /// on each kind of device.
+    pub fn add_random(&mut self, specs: &[TensorSpec], kind: Kind) {
+        for spec in specs {
+            let shape: Vec<i64> = spec.shape.iter().map(|&n| n as i64).collect();
+            let normal = Tensor::randn(shape.as_slice(), (kind, self.device));
+            let values = match spec.init {
+                Init::Normal { mean, std } => normal * f64::from(std) + f64::from(mean),
+                Init::Positive { base, spread } => normal.abs() * f64::from(spread) + f64::from(base),
+            };
+            self.tensors.insert(spec.name.clone(), values);
+        }
     }
 
     /// Where the tensors are.
