@@ -45,7 +45,7 @@ pub(crate) struct Arguments {
     /// Train on the GPU.
     #[arg(long)]
     cuda: bool,
-    /// Threads; 0 for all cores.
+    /// Threads of libtorch; 0 for all cores, or beside a GPU one.
     #[arg(long, value_name = "N", default_value_t = 0)]
     threads: usize,
 }

@@ -65,7 +65,7 @@ struct Options {
     /// WORLD_SIZE, MASTER_ADDR, MASTER_PORT and LOCAL_RANK set, as torchrun and cluster schedulers do.
     #[arg(long, value_name = "N", default_value_t = 1)]
     processes: usize,
-    /// Threads of each process; 0 for all cores.
+    /// Threads of libtorch in each process; 0 for all cores, or beside a GPU one.
     #[arg(long, value_name = "N", default_value_t = 0)]
     threads: usize,
 }

@@ -118,6 +118,8 @@ impl Group {
         }
         // Shapes of batches do not change, so that trying cuDNN's algorithms once pays.
         Cuda::cudnn_set_benchmark(true);
+        // Each thread that reads would start a team of libtorch's, and they would keep the GPU's own thread from running.
+        tch::set_num_threads(1);
         Ok(Device::Cuda(self.local_rank))
     }
 

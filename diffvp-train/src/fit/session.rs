@@ -53,7 +53,7 @@ pub struct FitRequest {
     pub cache: Option<PathBuf>,
     /// Whether to train on a GPU.
     pub cuda: bool,
-    /// Threads of each process; 0 for all cores, shared among the processes of this machine.
+    /// Threads of libtorch in each process; 0 for all cores, shared among the processes of this machine, or beside a GPU one.
     pub threads: usize,
     /// Processes on this machine.
     pub processes: usize,
@@ -123,12 +123,12 @@ pub fn fit(request: FitRequest, stages: Stages) -> Result<()> {
 impl Session {
     fn open(request: FitRequest) -> Result<Self> {
         let mut group = Group::join(request.processes)?;
-        if request.threads > 0 || group.size > 1 {
+        let device = group.device(request.cuda)?;
+        if request.threads > 0 || (group.size > 1 && !request.cuda) {
             let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
             let threads = if request.threads > 0 { request.threads } else { (cores / group.size).max(1) };
             tch::set_num_threads(threads as i32);
         }
-        let device = group.device(request.cuda)?;
         let scans = Scans::open(&request.data, &request.config, request.skip_bad)?;
         if group.rank == 0 {
             scans.skipped.iter().for_each(|skipped| eprintln!("skipped: {skipped}"));
