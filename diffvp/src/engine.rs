@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::decode::{Embedding, TextCodec};
 use crate::package::Package;
-use crate::runtime::{Decoder, SessionOptions};
+use crate::runtime::{Decoder, Device, SessionOptions};
 use crate::vision::{Classifier, Difference, Encoder};
 use crate::{Error, Result};
 
@@ -30,11 +30,13 @@ impl Engine {
         let package = Package::open(dir)?;
         let manifest = package.manifest();
         let (vision, sizes) = (&manifest.vision, &manifest.decoder);
+        // The table stays in the processor's memory on any device: reading a row there is quicker than two copies.
+        let table = SessionOptions { device: Device::Cpu, ..options.clone() };
         Ok(Engine {
             encoder: Encoder::open(&package.path("encoder.onnx"), vision, options)?,
             classifier: Classifier::open(&package.path("classifier.onnx"), vision, manifest.findings.len(), options)?,
             difference: Difference::open(&package.path("difference.onnx"), vision, sizes.hidden_size, options)?,
-            embedding: Embedding::open(&package.path("embedding.onnx"), sizes.hidden_size, options)?,
+            embedding: Embedding::open(&package.path("embedding.onnx"), sizes.hidden_size, &table)?,
             decoder: Decoder::open(&package.path("decoder.onnx"), sizes, options)?,
             codec: TextCodec::open(&package.path("tokenizer.json"))?,
             package,

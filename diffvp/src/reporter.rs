@@ -10,7 +10,7 @@ use crate::options::{Event, Flow, ReportOptions, Stage};
 use crate::package::Manifest;
 use crate::package::manifest::{BodyPart, Policy, Scope};
 use crate::report::{Draft, Parts, Report, Timings};
-use crate::runtime::{Device, Permits, SessionOptions};
+use crate::runtime::{Device, GpuOptions, Permits, SessionOptions};
 use crate::scan::Scan;
 use crate::vision::VolumeTensor;
 use crate::{Error, Result, prompt};
@@ -43,6 +43,12 @@ impl ReporterBuilder {
     /// Where the graphs run; the processor by default.
     pub fn device(mut self, device: Device) -> Self {
         self.options.device = device;
+        self
+    }
+
+    /// How a GPU is used: float32 products in full precision, reproducible, and nothing on the processor by default.
+    pub fn gpu(mut self, options: GpuOptions) -> Self {
+        self.options.gpu = options;
         self
     }
 

@@ -82,7 +82,7 @@ impl Draft {
             provenance: Provenance {
                 diffvp_version: env!("CARGO_PKG_VERSION").into(),
                 onnxruntime_version: runtime.version,
-                device: session.device.to_string(),
+                device: session.device_in_use(),
                 threads: session.resolved_threads(),
                 model_id: manifest.model.id.clone(),
                 model_version: manifest.model.version.clone(),

@@ -1,7 +1,8 @@
 //! The decoder graph with its KV cache bound in place.
 //!
 //! Past and present of every layer are bound to the same buffer, so a step appends to the cache without
-//! copying it (`GroupQueryAttention` calls this a shared past-present buffer).
+//! copying it (`GroupQueryAttention` calls this a shared past-present buffer). On a GPU the buffers lie in its memory;
+//! only rows of embeddings go there and only logits come back.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,12 +10,13 @@ use std::sync::Arc;
 use ort::memory::Allocator;
 use ort::session::IoBinding;
 use ort::session::{RunOptions, Session};
-use ort::value::Tensor;
+use ort::value::{DynTensor, Outlet, Tensor, TensorElementType, ValueType};
 
 use super::background::Running;
-use super::graph::{Spinning, check_ports, file_name, open_session, ports};
+use super::graph::{check_ports, file_name, ports};
 use super::pool::Slot;
-use super::{CancelToken, SessionOptions};
+use super::session::{SessionOptions, Spinning, open_session};
+use super::{CancelToken, Device};
 use crate::package::manifest::DecoderSizes;
 use crate::{Error, Result};
 
@@ -23,13 +25,16 @@ pub struct Decoder {
     name: String,
     session: Slot<Session>,
     sizes: DecoderSizes,
+    device: Device,
+    /// Element type of the cache.
+    float: TensorElementType,
 }
 
 /// Keys and values of the positions that a report has used so far.
 pub struct KvCache {
     binding: IoBinding,
     // The binding refers to these buffers by address: they live as long as it does.
-    _buffers: Vec<Tensor<f32>>,
+    _buffers: Vec<DynTensor>,
     capacity: usize,
     length: usize,
 }
@@ -76,7 +81,8 @@ impl Decoder {
                 format!("it has {} inputs, and {} layers make {}", inputs.len(), sizes.layers, 4 + 2 * sizes.layers);
             return Err(Error::PackageContent { file: name, detail });
         }
-        Ok(Decoder { name, session: Slot::new(session), sizes: sizes.clone() })
+        let float = cache_type(&session).map_err(|detail| Error::PackageContent { file: name.clone(), detail })?;
+        Ok(Decoder { name, session: Slot::new(session), sizes: sizes.clone(), device: options.device, float })
     }
 
     /// Sizes of the decoder.
@@ -96,13 +102,26 @@ impl Decoder {
         }
         let session = self.session.take(cancel)?;
         let mut binding = session.create_binding().map_err(failed)?;
-        let mut buffers = Vec::with_capacity(2 * self.sizes.layers);
+        let mut buffers: Vec<DynTensor> = Vec::with_capacity(2 * self.sizes.layers);
+        let shape = [1, self.sizes.key_value_heads, capacity, self.sizes.head_dim];
+        // Fresh memory may hold NaN, and masked attention multiplies it by zero, which stays NaN. The runtime fills what
+        // the processor can reach with zeros.
+        let zeros = || DynTensor::new(&Allocator::default(), self.float, shape);
+        let gpu = match self.device.memory()? {
+            Some(memory) => Some((Allocator::new(&session, memory).map_err(failed)?, zeros().map_err(failed)?)),
+            None => None,
+        };
         for layer in 0..self.sizes.layers {
             for part in ["key", "value"] {
-                let shape = [1, self.sizes.key_value_heads, capacity, self.sizes.head_dim];
-                let mut buffer = Tensor::<f32>::new(&Allocator::default(), shape).map_err(failed)?;
-                // Fresh memory may hold NaN, and masked attention multiplies it by zero, which stays NaN.
-                buffer.try_extract_tensor_mut::<f32>().map_err(failed)?.1.fill(0.0);
+                let mut buffer = match &gpu {
+                    None => zeros(),
+                    Some((allocator, zeros)) => DynTensor::new(allocator, self.float, shape).and_then(|mut buffer| {
+                        // From the first buffer on within the GPU, which is faster than over the bus.
+                        buffers.first().unwrap_or(zeros).copy_into(&mut buffer)?;
+                        Ok(buffer)
+                    }),
+                }
+                .map_err(failed)?;
                 binding.bind_input(past_name(layer, part), &buffer).map_err(failed)?;
                 binding.bind_output(present_name(layer, part), &mut buffer).map_err(failed)?;
                 buffers.push(buffer);
@@ -189,6 +208,23 @@ impl KvCache {
     /// Forgets the positions from `length` on: what follows overwrites them.
     pub fn truncate(&mut self, length: usize) {
         self.length = self.length.min(length);
+    }
+}
+
+/// The one element type of all cache ports.
+fn cache_type(session: &Session) -> std::result::Result<TensorElementType, String> {
+    let element = |outlet: &Outlet| match outlet.dtype() {
+        ValueType::Tensor { ty, .. } => Some(*ty),
+        _ => None,
+    };
+    let is_cache = |o: &&Outlet| o.name().starts_with("past_key_values.") || o.name().starts_with("present.");
+    let (inputs, outputs) = (session.inputs(), session.outputs());
+    let mut types = inputs.iter().chain(outputs).filter(is_cache).map(element);
+    match types.next().flatten() {
+        Some(first @ (TensorElementType::Float32 | TensorElementType::Float16)) if types.all(|t| t == Some(first)) => {
+            Ok(first)
+        }
+        _ => Err("the KV cache is neither float32 nor float16 throughout".into()),
     }
 }
 

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use ort::ep::cuda::{AttentionBackend, ConvAlgorithmSearch};
 use ort::ep::{self, ExecutionProviderDispatch};
+use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
 
 use crate::{Error, Result};
 
@@ -18,6 +20,18 @@ pub enum Device {
     Cuda(u32),
     /// The NVIDIA GPU with this number, through TensorRT; what TensorRT does not take runs on CUDA.
     TensorRt(u32),
+}
+
+/// How an NVIDIA GPU is used; without effect on the processor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct GpuOptions {
+    /// Whether float32 products may round their inputs to TensorFloat-32 (10 bits of mantissa), several times as fast.
+    pub tf32: bool,
+    /// Whether kernels of convolutions and of four- and eight-bit products are picked by timing them, when a model is
+    /// loaded and at its first runs. Two processes may then pick differently and differ in the last digits of a result.
+    pub tune: bool,
+    /// Whether operators that the GPU has no kernel for run on the processor. Without this their graph is refused.
+    pub cpu_operators: bool,
 }
 
 impl fmt::Display for Device {
@@ -50,17 +64,21 @@ impl FromStr for Device {
 
 impl Device {
     /// Providers in the order in which the runtime tries them, each of which must register.
-    pub(super) fn providers(self) -> Result<Vec<ExecutionProviderDispatch>> {
-        let index = |i: u32| {
-            i32::try_from(i)
-                .map_err(|_| Error::InvalidOption { name: "device", detail: format!("no GPU has the number {i}") })
+    pub(super) fn providers(self, options: &GpuOptions) -> Result<Vec<ExecutionProviderDispatch>> {
+        let search = if options.tune { ConvAlgorithmSearch::Exhaustive } else { ConvAlgorithmSearch::Heuristic };
+        // Without cuDNN's, which is built anew for each length of a prompt.
+        let attention =
+            AttentionBackend::FLASH_ATTENTION | AttentionBackend::EFFICIENT_ATTENTION | AttentionBackend::MATH;
+        let cuda = |i: i32| {
+            // The runtime's own default for TensorFloat-32 is on.
+            let cuda = ep::CUDA::default().with_device_id(i).with_tf32(options.tf32);
+            cuda.with_conv_algorithm_search(search.clone()).with_attention_backend(attention).build().error_on_failure()
         };
-        let cuda = |i: i32| ep::CUDA::default().with_device_id(i).build().error_on_failure();
         Ok(match self {
             Device::Cpu => Vec::new(),
-            Device::Cuda(i) => vec![cuda(index(i)?)],
-            Device::TensorRt(i) => {
-                let i = index(i)?;
+            Device::Cuda(_) => vec![cuda(self.gpu()?)],
+            Device::TensorRt(_) => {
+                let i = self.gpu()?;
                 let mut tensorrt = ep::TensorRT::default().with_device_id(i);
                 if let Some(cache) = super::cache_dir() {
                     // Engines take minutes to build; the cache makes that happen once per GPU and package.
@@ -75,6 +93,25 @@ impl Device {
                 vec![tensorrt.build().error_on_failure(), cuda(i)]
             }
         })
+    }
+
+    /// The GPU's memory, in which values stay between runs; `None` for the processor.
+    pub(super) fn memory(self) -> Result<Option<MemoryInfo<'static>>> {
+        if self == Device::Cpu {
+            return Ok(None);
+        }
+        MemoryInfo::new(AllocationDevice::CUDA, self.gpu()?, AllocatorType::Device, MemoryType::Default)
+            .map(Some)
+            .map_err(|error| Error::DeviceUnavailable { device: self.to_string(), detail: error.to_string() })
+    }
+
+    fn gpu(self) -> Result<i32> {
+        let i = match self {
+            Device::Cpu => 0,
+            Device::Cuda(i) | Device::TensorRt(i) => i,
+        };
+        i32::try_from(i)
+            .map_err(|_| Error::InvalidOption { name: "device", detail: format!("no GPU has the number {i}") })
     }
 }
 

@@ -1,36 +1,15 @@
 //! One ONNX graph, loaded and ready to run.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::session::{RunOptions, Session, SessionInputValue};
 use ort::value::{DynValue, TensorElementType, TensorRef, ValueType};
 
 use super::pool::Slot;
-use super::{CancelToken, Device, Tensor, TensorData, background, environment};
+use super::session::{SessionOptions, Spinning, open_session};
+use super::{CancelToken, Tensor, TensorData, background};
 use crate::{Error, Result};
-
-/// How graphs are loaded.
-#[derive(Debug, Clone, Default)]
-pub struct SessionOptions {
-    /// Device; see [`Device`].
-    pub device: Device,
-    /// Threads inside an operator; 0 for all cores.
-    pub threads: usize,
-    /// The ONNX Runtime library; see the [module](crate::runtime) for where it is looked for without one.
-    pub library: Option<PathBuf>,
-}
-
-impl SessionOptions {
-    /// Threads in use, with 0 resolved to the number of cores.
-    pub fn resolved_threads(&self) -> usize {
-        match self.threads {
-            0 => std::thread::available_parallelism().map_or(1, |n| n.get()),
-            n => n,
-        }
-    }
-}
 
 /// One ONNX graph. `Send + Sync`; threads that run it at the same time take turns.
 pub struct Graph {
@@ -151,58 +130,6 @@ impl Loaded {
     fn broken(&self, detail: String) -> Error {
         Error::Inference { graph: self.name.clone(), detail }
     }
-}
-
-/// Whether idle threads of a session wait actively for the next operator.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Spinning {
-    /// For the decoder, whose operators are short: a quarter of its speed.
-    On,
-    /// For graphs that run once per scan: idle threads leave the cores to others.
-    Off,
-}
-
-pub(super) fn open_session(path: &Path, options: &SessionOptions, spinning: Spinning) -> Result<Session> {
-    let runtime = environment::runtime(options.library.as_deref())?;
-    let file = file_name(path);
-    let internal = |error: &dyn std::fmt::Display| Error::Internal { detail: format!("session options: {error}") };
-    let providers = options.device.providers()?;
-    let mut builder = Session::builder(&runtime.environment)
-        .map_err(|e| internal(&e))
-        .and_then(|b| b.with_optimization_level(GraphOptimizationLevel::All).map_err(|e| internal(&e)))
-        .and_then(|b| b.with_intra_threads(options.resolved_threads()).map_err(|e| internal(&e)))
-        .and_then(|b| b.with_deterministic_compute(true).map_err(|e| internal(&e)))
-        .and_then(|b| {
-            let value = if spinning == Spinning::On { "1" } else { "0" };
-            b.with_config_entry("session.intra_op.allow_spinning", value).map_err(|e| internal(&e))
-        })?;
-    if !providers.is_empty() {
-        builder = register(builder, providers, options.device)?;
-    }
-    builder.commit_from_file(path).map_err(|error| {
-        let detail = error.to_string();
-        match options.device {
-            // A provider that registers can still refuse when the session is made (no GPU, no driver).
-            Device::Cuda(_) | Device::TensorRt(_) if mentions_device(&detail) => {
-                Error::DeviceUnavailable { device: options.device.to_string(), detail }
-            }
-            _ => Error::PackageContent { file, detail },
-        }
-    })
-}
-
-fn register(
-    builder: SessionBuilder,
-    providers: Vec<ort::ep::ExecutionProviderDispatch>,
-    device: Device,
-) -> Result<SessionBuilder> {
-    builder
-        .with_execution_providers(providers)
-        .map_err(|error| Error::DeviceUnavailable { device: device.to_string(), detail: error.to_string() })
-}
-
-fn mentions_device(message: &str) -> bool {
-    ["CUDA", "cuda", "TensorRT", "TensorRt", "GPU", "cuDNN"].iter().any(|word| message.contains(word))
 }
 
 pub(super) fn file_name(path: &Path) -> String {

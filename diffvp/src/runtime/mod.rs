@@ -25,15 +25,17 @@ mod graph;
 mod library;
 mod permits;
 mod pool;
+mod session;
 mod tensor;
 
 pub use cancel::CancelToken;
 pub use decoder::{Decoder, KvCache, LogitRows};
-pub use device::Device;
+pub use device::{Device, GpuOptions};
 pub use environment::{RuntimeInfo, info, telemetry_state};
-pub use graph::{Graph, Port, SessionOptions};
+pub use graph::{Graph, Port};
 pub use library::{LIBRARY_VERSION, cache_dir, search_places};
 pub(crate) use permits::Permits;
+pub use session::SessionOptions;
 pub use tensor::{Tensor, TensorData};
 
 /// Oldest minor version of ONNX Runtime (1.x) whose interface this crate uses.

@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use diffvp::report::{Report, write_map_png};
+use diffvp::runtime::GpuOptions;
 use diffvp::{
     Device, Event, Flow, ReferencePolicy, ReportOptions, Reporter, Result, Sampling, Scan, ScanOptions, Stage,
 };
@@ -56,6 +57,8 @@ pub(crate) struct Arguments {
     /// cpu, cuda[:N] or tensorrt[:N]. A device that is not there is an error, never another device.
     #[arg(long, default_value = "cpu")]
     device: Device,
+    #[command(flatten)]
+    gpu: Gpu,
     /// Threads; 0 for all cores.
     #[arg(long, value_name = "N", default_value_t = 0)]
     threads: usize,
@@ -65,6 +68,20 @@ pub(crate) struct Arguments {
     /// Print neither progress nor timings.
     #[arg(long, short)]
     quiet: bool,
+}
+
+/// How a GPU is used.
+#[derive(clap::Args)]
+struct Gpu {
+    /// On a GPU: round the inputs of float32 products to TensorFloat-32, which is faster.
+    #[arg(long)]
+    tf32: bool,
+    /// On a GPU: pick algorithms by timing them, at load and at the first run.
+    #[arg(long)]
+    tune: bool,
+    /// On a GPU: let operators that it has no kernel for run on the processor instead of refusing the package.
+    #[arg(long)]
+    cpu_operators: bool,
 }
 
 /// How the scan is read.
@@ -109,7 +126,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     // The scan first: it is the likelier thing to be wrong, and the quicker to find out.
     let scan = arguments.intake.open(&arguments.scan)?;
     let loaded_scan = begin.elapsed();
-    let mut builder = Reporter::builder(&arguments.package).device(arguments.device).threads(arguments.threads);
+    let gpu =
+        GpuOptions { tf32: arguments.gpu.tf32, tune: arguments.gpu.tune, cpu_operators: arguments.gpu.cpu_operators };
+    let mut builder =
+        Reporter::builder(&arguments.package).device(arguments.device).gpu(gpu).threads(arguments.threads);
     if let Some(library) = &arguments.library {
         builder = builder.library(library);
     }

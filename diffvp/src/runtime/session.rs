@@ -1,0 +1,125 @@
+//! How a file becomes a session of ONNX Runtime.
+
+use std::path::{Path, PathBuf};
+
+use ort::ErrorCode;
+use ort::session::Session;
+use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
+
+use super::graph::file_name;
+use super::{Device, GpuOptions, environment};
+use crate::{Error, Result};
+
+/// How graphs are loaded.
+#[derive(Debug, Clone, Default)]
+pub struct SessionOptions {
+    /// Device; see [`Device`].
+    pub device: Device,
+    /// How a GPU is used.
+    pub gpu: GpuOptions,
+    /// Threads inside an operator; 0 for all cores.
+    pub threads: usize,
+    /// The ONNX Runtime library; see the [module](crate::runtime) for where it is looked for without one.
+    pub library: Option<PathBuf>,
+}
+
+impl SessionOptions {
+    /// Threads in use, with 0 resolved to the number of cores.
+    pub fn resolved_threads(&self) -> usize {
+        match self.threads {
+            0 => std::thread::available_parallelism().map_or(1, |n| n.get()),
+            n => n,
+        }
+    }
+
+    /// Device and GPU options in use, such as `cuda:0` or `cuda:0, tf32`.
+    pub fn device_in_use(&self) -> String {
+        let mut text = self.device.to_string();
+        if self.device != Device::Cpu {
+            let options = [
+                (self.gpu.tf32, ", tf32"),
+                (self.gpu.tune, ", tuned"),
+                (self.gpu.cpu_operators, ", some operators on the processor"),
+            ];
+            text.extend(options.into_iter().filter(|(on, _)| *on).map(|(_, name)| name));
+        }
+        text
+    }
+}
+
+/// Whether idle threads of a session wait actively for the next operator.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Spinning {
+    /// For the decoder, whose operators are short: a quarter of its speed.
+    On,
+    /// For graphs that run once per scan: idle threads leave the cores to others.
+    Off,
+}
+
+pub(super) fn open_session(path: &Path, options: &SessionOptions, spinning: Spinning) -> Result<Session> {
+    let runtime = environment::runtime(options.library.as_deref())?;
+    let file = file_name(path);
+    let internal = |error: &dyn std::fmt::Display| Error::Internal { detail: format!("session options: {error}") };
+    let providers = options.device.providers(&options.gpu)?;
+    let mut builder = Session::builder(&runtime.environment)
+        .map_err(|e| internal(&e))
+        .and_then(|b| b.with_optimization_level(GraphOptimizationLevel::All).map_err(|e| internal(&e)))
+        .and_then(|b| b.with_intra_threads(options.resolved_threads()).map_err(|e| internal(&e)))
+        .and_then(|b| b.with_deterministic_compute(true).map_err(|e| internal(&e)))
+        .and_then(|b| {
+            let value = if spinning == Spinning::On { "1" } else { "0" };
+            b.with_config_entry("session.intra_op.allow_spinning", value).map_err(|e| internal(&e))
+        })?;
+    if !providers.is_empty() {
+        builder = register(builder, providers, options.device)?;
+        // With the batch known, shapes are constants, and no operators that compute them are left for the processor.
+        builder = builder.with_dimension_override("b", 1).map_err(|e| internal(&e))?;
+        if options.gpu.tune {
+            builder = builder.with_config_entry("ep.cuda.fpa_intb_gemm", "1").map_err(|e| internal(&e))?;
+        }
+        if !options.gpu.cpu_operators {
+            builder = builder.with_disable_cpu_fallback().map_err(|e| internal(&e))?;
+        }
+    }
+    builder.commit_from_file(path).map_err(|error| {
+        let detail = error.to_string();
+        if options.device == Device::Cpu || is_of_file(error.code()) {
+            Error::PackageContent { file, detail }
+        } else {
+            // A provider that registers can still refuse when the session is made: no GPU, no driver, no memory, no
+            // kernel for an operator.
+            Error::DeviceUnavailable { device: options.device.to_string(), detail: format!("{file}: {detail}") }
+        }
+    })
+}
+
+fn register(
+    builder: SessionBuilder,
+    providers: Vec<ort::ep::ExecutionProviderDispatch>,
+    device: Device,
+) -> Result<SessionBuilder> {
+    builder
+        .with_execution_providers(providers)
+        .map_err(|error| Error::DeviceUnavailable { device: device.to_string(), detail: error.to_string() })
+}
+
+/// Whether a session failed for what the file says, on any device.
+fn is_of_file(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::InvalidProtobuf | ErrorCode::InvalidGraph | ErrorCode::NoModel | ErrorCode::NoSuchFile)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_device_in_use_names_what_changes_results() {
+        let gpu = GpuOptions { tf32: true, cpu_operators: true, ..GpuOptions::default() };
+        let mut options = SessionOptions { gpu, ..SessionOptions::default() };
+        assert_eq!(options.device_in_use(), "cpu");
+        options.device = Device::Cuda(1);
+        assert_eq!(options.device_in_use(), "cuda:1, tf32, some operators on the processor");
+        options.gpu = GpuOptions::default();
+        assert_eq!(options.device_in_use(), "cuda:1");
+    }
+}
