@@ -32,7 +32,7 @@ fn every_graph_is_accepted() {
         paths.push(path);
     };
     let decoder = |weights_kind: WeightKind| {
-        let options = DecoderOptions { weights: weights_kind, accuracy_level: 4 };
+        let options = DecoderOptions { weights: weights_kind, ..DecoderOptions::f32() };
         graphs::decoder(&config, &weights, &options).unwrap()
     };
     store("encoder.onnx", graphs::encoder(&config, &weights), u64::MAX);
@@ -44,6 +44,7 @@ fn every_graph_is_accepted() {
     for (name, block, symmetric) in [("int4_32.onnx", 32, true), ("int4_128.onnx", 128, false)] {
         store(name, decoder(WeightKind::Blocks(BlockScheme { bits: 4, block, symmetric })), u64::MAX);
     }
+    store("float16.onnx", graphs::decoder(&config, &weights, &DecoderOptions::int4(32).f16()).unwrap(), u64::MAX);
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("reference/check_onnx.py");
     let output = Command::new(python).arg(script).args(&paths).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);

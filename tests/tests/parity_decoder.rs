@@ -1,6 +1,7 @@
 //! Embedding and decoder as exported, against Hugging Face `transformers`.
 
-use diffvp::runtime::{CancelToken, Graph, Tensor, TensorData};
+use diffvp::package::manifest::DecoderSizes;
+use diffvp::runtime::{CancelToken, Decoder, Graph, LogitRows, SessionOptions, Tensor, TensorData};
 use diffvp_exporter::ModelConfig;
 use diffvp_exporter::config::LlamaConfig;
 use diffvp_exporter::graphs::{self, DecoderOptions, WeightKind};
@@ -12,6 +13,9 @@ use diffvp_tests::golden::{F32_TOLERANCE, Golden, load, relative_error, run};
 /// With int8 activations a product is off by some thousandths; through the tiny layers of these cases that
 /// becomes up to 0.035 of the largest logit (measured), and a wrong scale or code becomes more than this.
 const INT8_ACTIVATIONS_TOLERANCE: f32 = 0.06;
+
+/// float16 keeps 11 bits, of which a few products lose one or two.
+const F16_TOLERANCE: f32 = 5e-3;
 
 /// A decoder graph with the KV cache handed from run to run. The cache has room for the whole context from
 /// the start, so that the rows behind the valid ones are there to be ignored.
@@ -91,7 +95,7 @@ fn table(golden: &Golden, config: &ModelConfig) -> Vec<f32> {
 fn compare(case: &str, accuracy_level: u8, tolerance: f32) {
     let golden = Golden::open(case);
     let weights = golden.int4.map_or(WeightKind::F32, WeightKind::Blocks);
-    let options = DecoderOptions { weights, accuracy_level };
+    let options = DecoderOptions { weights, accuracy_level, ..DecoderOptions::f32() };
     let (_folder, graph) = load(graphs::decoder(&golden.config, &golden, &options).unwrap(), accuracy_level == 1);
     let (embeds, expected) = (golden.tensor("inputs.inputs_embeds"), golden.tensor("outputs.logits"));
     let c = &golden.config.decoder;
@@ -135,6 +139,55 @@ fn four_bits_with_int8_activations() {
     }
 }
 
+/// The decoder as reports use it, in float16, through a cache of float16 in place, in parts and token by token.
+#[test]
+fn float16_through_the_cache() {
+    for (case, options) in [
+        ("decoder_f32", DecoderOptions::f32()),
+        ("decoder_f32_tied", DecoderOptions::f32()),
+        ("decoder_int4_32", DecoderOptions { accuracy_level: 1, ..DecoderOptions::int4(32) }),
+    ] {
+        let golden = Golden::open(case);
+        let c = &golden.config.decoder;
+        let graph = graphs::decoder(&golden.config, &golden, &options.f16()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("decoder.onnx");
+        diffvp_exporter::onnx::write(graph, &path, &Default::default()).unwrap();
+        let decoder = Decoder::open(&path, &sizes(c), &SessionOptions { threads: 1, ..Default::default() }).unwrap();
+        let cancel = CancelToken::default();
+        let mut cache = decoder.new_cache(c.context_length, &cancel).unwrap();
+        let (embeds, expected) = (golden.tensor("inputs.inputs_embeds"), golden.tensor("outputs.logits"));
+        let mut logits = Vec::new();
+        for range in [0..3, 3..4, 4..7] {
+            let part = rows(&embeds, range).into_f32().unwrap();
+            logits.extend(decoder.forward(&mut cache, part, LogitRows::All, &cancel).unwrap());
+        }
+        let error = relative_error(&Tensor::f32(expected.shape(), logits.clone()).unwrap(), &expected);
+        println!("{case} in float16: relative error {error:e}");
+        assert!(error <= F16_TOLERANCE, "{case}: {error:e}");
+        let TensorData::I64(expected) = golden.tensor("outputs.greedy").data().clone() else { panic!("greedy tokens") };
+        let table = table(&golden, &golden.config);
+        for expected in expected {
+            let token = argmax(&Tensor::f32(&[c.vocab_size], logits.split_off(logits.len() - c.vocab_size)).unwrap());
+            assert_eq!(token, expected, "{case}");
+            let row = table[token as usize * c.hidden_size..][..c.hidden_size].to_vec();
+            logits = decoder.forward(&mut cache, row, LogitRows::Last, &cancel).unwrap();
+        }
+    }
+}
+
+fn sizes(c: &LlamaConfig) -> DecoderSizes {
+    DecoderSizes {
+        hidden_size: c.hidden_size,
+        layers: c.layers,
+        key_value_heads: c.key_value_heads,
+        head_dim: c.head_dim,
+        vocab_size: c.vocab_size,
+        context_length: c.context_length,
+        end_token_ids: vec![0],
+    }
+}
+
 /// The same weights after rounding, as a float32 graph would hold them.
 struct Rounded<'g>(&'g Golden, BlockScheme);
 
@@ -156,7 +209,7 @@ fn eight_bits_are_the_rounded_matrices() {
     for (block, symmetric) in [(32, true), (128, true), (32, false)] {
         let scheme = BlockScheme { bits: 8, block, symmetric };
         let logits = |weights: &dyn Weights, kind, accuracy_level| {
-            let options = DecoderOptions { weights: kind, accuracy_level };
+            let options = DecoderOptions { weights: kind, accuracy_level, ..DecoderOptions::f32() };
             let graph = graphs::decoder(&golden.config, weights, &options).unwrap();
             let (_folder, graph) = load(graph, false);
             Cached::new(&graph, &golden.config.decoder).run(&embeds, 0)

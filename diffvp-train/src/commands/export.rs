@@ -34,6 +34,9 @@ pub(crate) struct Arguments {
     /// Storage of the decoder's matrices.
     #[arg(long, value_enum, default_value = "int4-128")]
     quantize: Quantize,
+    /// Float type inside the decoder and of its KV cache: f16 for GPUs, f32 for processors.
+    #[arg(long, value_enum, default_value = "f32")]
+    decoder_type: Width,
     /// Storage of the decoder's table of token embeddings.
     #[arg(long, value_enum, default_value = "f32")]
     embedding: Width,
@@ -70,7 +73,7 @@ impl Width {
 /// Storage of the decoder's matrices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Quantize {
-    /// 32-bit floating point.
+    /// The decoder's float type.
     None,
     /// Four bits with a scale for each 32 weights.
     #[value(name = "int4-32")]
@@ -88,6 +91,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Quantize::Int4Block32 => DecoderOptions::int4(32),
         Quantize::Int4Block128 => DecoderOptions::int4(128),
         Quantize::Int8 => DecoderOptions::int8(),
+    };
+    let decoder = match arguments.decoder_type {
+        Width::F32 => decoder,
+        Width::F16 => decoder.f16(),
     };
     let (embedding, vision) = (arguments.embedding.storage(), arguments.vision.storage());
     let spacing_mm = arguments.spacing_mm.as_ref().map(|mm| std::array::from_fn(|axis| mm[axis]));

@@ -16,7 +16,8 @@ pub const FORMAT: &str = "diffvp-package";
 pub const FORMAT_VERSION: u32 = 1;
 
 /// Features that a manifest may require of the reader.
-pub const SUPPORTED_FEATURES: &[&str] = &["channel_windows", "guided_sections", "int4_weights", "int8_weights"];
+pub const SUPPORTED_FEATURES: &[&str] =
+    &["channel_windows", "f16_decoder", "guided_sections", "int4_weights", "int8_weights"];
 
 /// The whole manifest. Every size, threshold, window and template of a model is here, none is in code.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

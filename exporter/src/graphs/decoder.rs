@@ -15,26 +15,55 @@ use crate::weights::Weights;
 pub struct DecoderOptions {
     /// Storage of all matrices, `lm_head` too.
     pub weights: WeightKind,
-    /// Arithmetic of `MatMulNBits`: 4 rounds activations to int8 (fast), 1 keeps them float32.
+    /// Arithmetic of `MatMulNBits`: 4 rounds activations to int8 (fast), 1 keeps them float32. CUDA knows no such
+    /// choice and keeps them in the float type.
     pub accuracy_level: u8,
+    /// Float type inside the decoder and of its KV cache.
+    #[serde(default)]
+    pub float: FloatType,
+}
+
+/// Float type inside the decoder and of its KV cache; embeddings and logits are float32 in both.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FloatType {
+    /// float32: the faster one on processors.
+    #[default]
+    F32,
+    /// float16: the one that `GroupQueryAttention` has a kernel for on CUDA.
+    F16,
+}
+
+impl FloatType {
+    fn data_type(self) -> DataType {
+        match self {
+            FloatType::F32 => DataType::Float,
+            FloatType::F16 => DataType::Float16,
+        }
+    }
 }
 
 impl DecoderOptions {
-    /// float32 matrices.
+    /// Float matrices.
     pub fn f32() -> Self {
-        DecoderOptions { weights: WeightKind::F32, accuracy_level: 4 }
+        DecoderOptions { weights: WeightKind::F32, accuracy_level: 4, float: FloatType::F32 }
     }
 
     /// Four-bit symmetric matrices with the given block and int8 activations.
     pub fn int4(block: usize) -> Self {
         let scheme = crate::quantize::BlockScheme { bits: 4, block, symmetric: true };
-        DecoderOptions { weights: WeightKind::Blocks(scheme), accuracy_level: 4 }
+        DecoderOptions { weights: WeightKind::Blocks(scheme), accuracy_level: 4, float: FloatType::F32 }
     }
 
     /// Eight-bit symmetric matrices with blocks of 128 and int8 activations.
     pub fn int8() -> Self {
         let scheme = crate::quantize::BlockScheme { bits: 8, block: 128, symmetric: true };
-        DecoderOptions { weights: WeightKind::Blocks(scheme), accuracy_level: 4 }
+        DecoderOptions { weights: WeightKind::Blocks(scheme), accuracy_level: 4, float: FloatType::F32 }
+    }
+
+    /// The same in float16.
+    pub fn f16(self) -> Self {
+        DecoderOptions { float: FloatType::F16, ..self }
     }
 
     /// # Errors
@@ -62,6 +91,8 @@ impl DecoderOptions {
 ///
 /// Outputs: `logits [b, rows, vocab]`, `present.{l}.key` and `.value` `[b, kv, total, head_dim]`.
 ///
+/// `past` and `present` have [`DecoderOptions::float`] as their type, other floats are float32.
+///
 /// Queries and keys are rotated in halves, as Hugging Face stores LLaMA. Needs `model.*` and `lm_head.weight`.
 ///
 /// # Errors
@@ -69,23 +100,25 @@ impl DecoderOptions {
 pub fn decoder<'w>(config: &ModelConfig, weights: &'w dyn Weights, options: &DecoderOptions) -> Result<Graph<'w>> {
     options.validate()?;
     let c = &config.decoder;
-    let mut b =
-        Builder { g: Graph::new("decoder"), c, weights, kind: (options.weights, options.accuracy_level.into()) };
+    let (kind, float) = (options.weights, options.float.data_type());
+    let mut b = Builder { g: Graph::new("decoder"), c, weights, kind: (kind, options.accuracy_level.into()), float };
     let embeds =
         b.g.input("inputs_embeds", DataType::Float, &[Dim::Name("b"), Dim::Name("t"), Dim::Size(c.hidden_size)]);
     b.g.input("seqlens_k", DataType::Int32, &[Dim::Name("b")]);
     b.g.input("total_sequence_length", DataType::Int32, &[]);
     b.g.input("logits_from", DataType::Int64, &[Dim::Size(1)]);
     b.rotary_tables();
-    let mut normed = b.first_norm(&embeds);
-    let mut residual = embeds;
+    // The first norm sees the embeddings before they are narrowed: squares of small values vanish in float16.
+    let normed = b.first_norm(&embeds);
+    let mut normed = b.narrow("/decoder/normed/Cast", normed);
+    let mut residual = b.narrow("/decoder/residual/Cast", embeds);
     for layer in 0..c.layers {
         (normed, residual) = b.layer(layer, &normed, &residual);
     }
     b.logits(&normed);
     for layer in 0..c.layers {
         for part in ["key", "value"] {
-            b.g.output(&format!("present.{layer}.{part}"), DataType::Float, &kv_shape(c, "total"));
+            b.g.output(&format!("present.{layer}.{part}"), float, &kv_shape(c, "total"));
         }
     }
     Ok(b.g)
@@ -100,6 +133,7 @@ struct Builder<'c, 'w> {
     c: &'c LlamaConfig,
     weights: &'w dyn Weights,
     kind: (WeightKind, i64),
+    float: DataType,
 }
 
 impl<'w> Builder<'_, 'w> {
@@ -109,20 +143,29 @@ impl<'w> Builder<'_, 'w> {
         let angles = move || {
             (0..context).flat_map(move |p| (0..half).map(move |i| p as f64 * theta.powf(-(i as f64) / half as f64)))
         };
-        self.g.weight("cos_cache", &[context, half], move || Ok(angles().map(|a| a.cos() as f32).collect()));
-        self.g.weight("sin_cache", &[context, half], move || Ok(angles().map(|a| a.sin() as f32).collect()));
+        let (shape, float) = ([context, half], self.float);
+        self.g.weight_of(float, "cos_cache", &shape, move || Ok(angles().map(|a| a.cos() as f32).collect()));
+        self.g.weight_of(float, "sin_cache", &shape, move || Ok(angles().map(|a| a.sin() as f32).collect()));
     }
 
-    fn norm_weight(&mut self, name: &str) -> String {
+    fn norm_weight(&mut self, float: DataType, name: &str) -> String {
         let (h, weights, owned) = (self.c.hidden_size, self.weights, name.to_string());
-        self.g.weight(name, &[h], move || weights.tensor(&owned, &[h]))
+        self.g.weight_of(float, name, &[h], move || weights.tensor(&owned, &[h]))
+    }
+
+    /// A float32 value in the decoder's float type.
+    fn narrow(&mut self, path: &str, x: String) -> String {
+        match self.float {
+            DataType::Float => x,
+            float => self.g.op("Cast", path, &[&x], vec![int("to", float as i64)]),
+        }
     }
 
     /// Root-mean-square norm in standard operators, which ONNX Runtime fuses: its own operator for this has
     /// the standard domain without being in the standard, so that a file with it does not pass the checker.
     fn first_norm(&mut self, x: &str) -> String {
         let path = "/decoder/layers.0/input_layernorm";
-        let weight = self.norm_weight("model.layers.0.input_layernorm.weight");
+        let weight = self.norm_weight(DataType::Float, "model.layers.0.input_layernorm.weight");
         let g = &mut self.g;
         let (two, epsilon, axis) =
             (g.scalar("two", 2.0), g.scalar("epsilon", self.c.rms_norm_eps), g.ints("axis.last", &[-1]));
@@ -138,7 +181,7 @@ impl<'w> Builder<'_, 'w> {
     fn add_and_norm(&mut self, path: &str, residual: &str, update: &str, norm: &str) -> (String, String) {
         let path = format!("{path}/SkipSimplifiedLayerNormalization");
         let (normed, sum) = (format!("{path}/output"), format!("{path}/sum"));
-        let weight = self.norm_weight(norm);
+        let weight = self.norm_weight(self.float, norm);
         let attributes = vec![float("epsilon", self.c.rms_norm_eps)];
         let outputs = [normed.as_str(), "", "", &sum];
         self.g.op_named(
@@ -150,16 +193,16 @@ impl<'w> Builder<'_, 'w> {
             attributes,
         );
         for name in [&normed, &sum] {
-            self.g.annotate(name, DataType::Float, &[Dim::Name("b"), Dim::Name("t"), Dim::Size(self.c.hidden_size)]);
+            self.g.annotate(name, self.float, &[Dim::Name("b"), Dim::Name("t"), Dim::Size(self.c.hidden_size)]);
         }
         (normed, sum)
     }
 
     fn matmul(&mut self, path: &str, x: &str, name: &str, stacked: Stacked) -> String {
         let n = stacked.parts.iter().map(|p| p.1).sum();
-        let y = matmul(&mut self.g, path, x, self.weights, name, stacked, self.kind);
+        let y = matmul(&mut self.g, path, x, self.weights, name, stacked, self.kind, self.float);
         if matches!(self.kind.0, WeightKind::Blocks(_)) {
-            self.g.annotate(&y, DataType::Float, &[Dim::Name("b"), Dim::Name("t"), Dim::Size(n)]);
+            self.g.annotate(&y, self.float, &[Dim::Name("b"), Dim::Name("t"), Dim::Size(n)]);
         }
         y
     }
@@ -214,7 +257,7 @@ impl<'w> Builder<'_, 'w> {
         let past = ["key", "value"].map(|p| format!("past_key_values.{layer}.{p}"));
         let present = ["key", "value"].map(|p| format!("present.{layer}.{p}"));
         for name in &past {
-            self.g.input(name, DataType::Float, &kv_shape(self.c, "past"));
+            self.g.input(name, self.float, &kv_shape(self.c, "past"));
         }
         let attributes = vec![
             int("num_heads", self.c.attention_heads as i64),
@@ -235,7 +278,7 @@ impl<'w> Builder<'_, 'w> {
             &[&output, &present[0], &present[1]],
             attributes,
         );
-        self.g.annotate(&output, DataType::Float, &[Dim::Name("b"), Dim::Name("t"), Dim::Size(q)]);
+        self.g.annotate(&output, self.float, &[Dim::Name("b"), Dim::Name("t"), Dim::Size(q)]);
         output
     }
 
@@ -245,16 +288,16 @@ impl<'w> Builder<'_, 'w> {
         let (end, axis) = (self.g.ints("end", &[i64::MAX]), self.g.ints("axis.rows", &[1]));
         let rows = self.g.op("Slice", "/decoder/rows/Slice", &[normed, "logits_from", &end, &axis], vec![]);
         let name = if self.c.tie_word_embeddings { "model.embed_tokens.weight" } else { "lm_head.weight" };
-        matmul(
-            &mut self.g,
-            "/decoder/lm_head",
-            &rows,
-            self.weights,
-            "lm_head",
-            Stacked::one(name, vocab, h),
-            self.kind,
-        );
-        self.g.rename_last("logits");
-        self.g.output("logits", DataType::Float, &[Dim::Name("b"), Dim::Name("rows"), Dim::Size(vocab)]);
+        let lm_head = Stacked::one(name, vocab, h);
+        let (weights, kind, float) = (self.weights, self.kind, self.float);
+        let y = matmul(&mut self.g, "/decoder/lm_head", &rows, weights, "lm_head", lm_head, kind, float);
+        let dims = [Dim::Name("b"), Dim::Name("rows"), Dim::Size(vocab)];
+        if float == DataType::Float {
+            self.g.rename_last("logits");
+        } else {
+            self.g.annotate(&y, float, &dims);
+            self.g.op_to("Cast", "/decoder/logits/Cast", &[&y], "logits", vec![int("to", DataType::Float as i64)]);
+        }
+        self.g.output("logits", DataType::Float, &dims);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::config::ModelConfig;
 use crate::onnx::graph::int;
-use crate::onnx::{DataType, Dim, FloatStorage, Graph, TensorDecl};
+use crate::onnx::{DataType, Dim, FloatStorage, Graph};
 use crate::weights::Weights;
 
 const TABLE: &str = "model.embed_tokens.weight";
@@ -19,11 +19,7 @@ pub fn embedding<'w>(config: &ModelConfig, weights: &'w dyn Weights, storage: Fl
             g.op_to("Gather", "/embedding/Gather", &[&table, &ids], "embeddings", vec![int("axis", 0)]);
         }
         FloatStorage::F16 => {
-            let decl = TensorDecl { name: TABLE.to_string(), dtype: DataType::Float16, dims: shape.to_vec() };
-            g.weights(vec![decl], move || {
-                let values = weights.tensor(TABLE, &shape)?;
-                Ok(vec![values.iter().flat_map(|&v| half::f16::from_f32(v).to_le_bytes()).collect()])
-            });
+            g.weight_of(DataType::Float16, TABLE, &shape, move || weights.tensor(TABLE, &shape));
             let rows = g.op("Gather", "/embedding/Gather", &[TABLE, &ids], vec![int("axis", 0)]);
             g.op_to("Cast", "/embedding/Cast", &[&rows], "embeddings", vec![int("to", DataType::Float as i64)]);
         }

@@ -1,10 +1,10 @@
-//! Matrix products with a stored weight, in float32, four or eight bits.
+//! Matrix products with a stored weight, in float, four or eight bits.
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
-use crate::onnx::graph::{f32_bytes, int};
+use crate::onnx::graph::{float_bytes, int};
 use crate::onnx::{DataType, Graph, MICROSOFT, TensorDecl};
 use crate::quantize::{BlockScheme, quantize};
 use crate::weights::Weights;
@@ -13,7 +13,7 @@ use crate::weights::Weights;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum WeightKind {
-    /// float32.
+    /// The float type of the arithmetic around them.
     F32,
     /// Four or eight bits with a scale for each block.
     Blocks(BlockScheme),
@@ -60,7 +60,7 @@ pub(super) fn linear<'w>(
     n: usize,
     k: usize,
 ) -> String {
-    float(g, path, x, weights, &format!("{name}.transposed"), Stacked::one(name, n, k))
+    float(g, path, x, weights, &format!("{name}.transposed"), Stacked::one(name, n, k), DataType::Float)
 }
 
 /// [`linear`] plus a bias `[n]`.
@@ -81,7 +81,9 @@ pub(super) fn linear_bias<'w>(
     g.op("Add", &format!("{path}/Add"), &[&y, &b], vec![])
 }
 
-/// A product in the decoder: `MatMul` or `MatMulNBits` by kind. `path` is the layer, `name` the stored weight.
+/// A product in the decoder: `MatMul` or `MatMulNBits` by kind, in the type of `x`. `path` is the layer, `name` the stored
+/// weight.
+#[expect(clippy::too_many_arguments, reason = "a layer is its graph, its place, its weights and its sizes")]
 pub(super) fn matmul<'w>(
     g: &mut Graph<'w>,
     path: &str,
@@ -90,18 +92,29 @@ pub(super) fn matmul<'w>(
     name: &str,
     stacked: Stacked,
     kind: (WeightKind, i64),
+    dtype: DataType,
 ) -> String {
     match kind.0 {
-        WeightKind::F32 => float(g, &format!("{path}/MatMul"), x, weights, &format!("{name}.transposed"), stacked),
+        WeightKind::F32 => {
+            float(g, &format!("{path}/MatMul"), x, weights, &format!("{name}.transposed"), stacked, dtype)
+        }
         WeightKind::Blocks(scheme) => {
-            blocks(g, &format!("{path}/MatMulNBits"), x, weights, name, stacked, scheme, kind.1)
+            blocks(g, &format!("{path}/MatMulNBits"), x, weights, name, stacked, scheme, kind.1, dtype)
         }
     }
 }
 
-fn float<'w>(g: &mut Graph<'w>, path: &str, x: &str, weights: &'w dyn Weights, name: &str, stacked: Stacked) -> String {
+fn float<'w>(
+    g: &mut Graph<'w>,
+    path: &str,
+    x: &str,
+    weights: &'w dyn Weights,
+    name: &str,
+    stacked: Stacked,
+    dtype: DataType,
+) -> String {
     let (n, k) = (stacked.n(), stacked.k);
-    let w = g.weight(name, &[k, n], move || Ok(transpose(&stacked.read(weights)?, n, k)));
+    let w = g.weight_of(dtype, name, &[k, n], move || Ok(transpose(&stacked.read(weights)?, n, k)));
     g.op("MatMul", path, &[x, &w], vec![])
 }
 
@@ -115,13 +128,14 @@ fn blocks<'w>(
     stacked: Stacked,
     scheme: BlockScheme,
     accuracy_level: i64,
+    dtype: DataType,
 ) -> String {
     let (n, k) = (stacked.n(), stacked.k);
     let names = ["codes", "scales", "zero_points"].map(|part| format!("{name}.{part}"));
     let decl = |name: &str, dtype, dims: &[usize]| TensorDecl { name: name.to_string(), dtype, dims: dims.to_vec() };
     let mut decls = vec![
         decl(&names[0], DataType::Uint8, &[n, scheme.blocks(k), scheme.block_bytes()]),
-        decl(&names[1], DataType::Float, &[n, scheme.blocks(k)]),
+        decl(&names[1], dtype, &[n, scheme.blocks(k)]),
     ];
     let mut inputs = vec![x, &names[0], &names[1]];
     if !scheme.symmetric {
@@ -130,7 +144,7 @@ fn blocks<'w>(
     }
     g.weights(decls, move || {
         let q = quantize(&stacked.read(weights)?, n, k, scheme);
-        Ok([Some(q.codes), Some(f32_bytes(q.scales)), q.zero_points].into_iter().flatten().collect())
+        Ok([Some(q.codes), Some(float_bytes(dtype, q.scales)), q.zero_points].into_iter().flatten().collect())
     });
     let attributes = vec![
         int("K", k as i64),

@@ -11,7 +11,7 @@ mod resampler;
 mod resnet;
 
 pub use classifier::classifier;
-pub use decoder::{DecoderOptions, decoder};
+pub use decoder::{DecoderOptions, FloatType, decoder};
 pub use difference::difference;
 pub use embedding::embedding;
 pub use encoder::encoder;
@@ -48,7 +48,7 @@ mod tests {
         store(classifier(config, &recorder));
         store(difference(config, &recorder));
         store(embedding(config, &recorder, FloatStorage::F16));
-        store(decoder(config, &recorder, &DecoderOptions { weights, accuracy_level: 4 }).unwrap());
+        store(decoder(config, &recorder, &DecoderOptions { weights, ..DecoderOptions::f32() }).unwrap());
         recorder.1.into_inner().unwrap()
     }
 

@@ -150,8 +150,19 @@ impl<'w> Graph<'w> {
 
     /// Declares a float32 weight that `make` fills when the file is written.
     pub fn weight(&mut self, name: &str, dims: &[usize], make: impl FnOnce() -> Result<Vec<f32>> + 'w) -> String {
-        let decl = TensorDecl { name: name.to_string(), dtype: DataType::Float, dims: dims.to_vec() };
-        self.weights(vec![decl], move || Ok(vec![f32_bytes(make()?)]));
+        self.weight_of(DataType::Float, name, dims, make)
+    }
+
+    /// [`weight`](Self::weight) in float32 or float16.
+    pub fn weight_of(
+        &mut self,
+        dtype: DataType,
+        name: &str,
+        dims: &[usize],
+        make: impl FnOnce() -> Result<Vec<f32>> + 'w,
+    ) -> String {
+        let decl = TensorDecl { name: name.to_string(), dtype, dims: dims.to_vec() };
+        self.weights(vec![decl], move || Ok(vec![float_bytes(dtype, make()?)]));
         name.to_string()
     }
 
@@ -214,6 +225,14 @@ fn value_info(name: &str, dtype: DataType, dims: &[Dim<'_>]) -> ValueInfoProto {
 /// Little-endian bytes of float32 values.
 pub fn f32_bytes(values: Vec<f32>) -> Vec<u8> {
     values.iter().flat_map(|v| v.to_le_bytes()).collect()
+}
+
+/// Little-endian bytes of values kept as float32, or rounded to float16.
+pub fn float_bytes(dtype: DataType, values: Vec<f32>) -> Vec<u8> {
+    match dtype {
+        DataType::Float16 => values.iter().flat_map(|&v| half::f16::from_f32(v).to_le_bytes()).collect(),
+        _ => f32_bytes(values),
+    }
 }
 
 /// An integer attribute.

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use diffvp::package::Manifest;
 
-use crate::graphs::WeightKind;
+use crate::graphs::{FloatType, WeightKind};
 use crate::package::ExportOptions;
 
 /// The card, from the manifest and the notes on data, metrics and limits that only training knows.
@@ -24,8 +24,12 @@ pub(super) fn model_card(manifest: &Manifest, options: &ExportOptions, notes: &s
         let _ = writeln!(card, "{clinical}");
     }
     card.push('\n');
+    let float = match options.decoder.float {
+        FloatType::F32 => "float32",
+        FloatType::F16 => "float16",
+    };
     let weights = match options.decoder.weights {
-        WeightKind::F32 => "float32".to_string(),
+        WeightKind::F32 => float.to_string(),
         WeightKind::Blocks(scheme) => {
             let form = if scheme.symmetric { "symmetric" } else { "asymmetric" };
             format!("{} bits, block {}, {form}", scheme.bits, scheme.block)
@@ -43,6 +47,7 @@ pub(super) fn model_card(manifest: &Manifest, options: &ExportOptions, notes: &s
         ),
         ("Context", format!("{} positions", decoder.context_length)),
         ("Decoder weights", weights),
+        ("Decoder arithmetic and KV cache", float.to_string()),
     ];
     card.push_str("## Sizes\n\n| | |\n|---|---|\n");
     for (name, value) in rows {

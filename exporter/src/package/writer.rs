@@ -13,7 +13,7 @@ use super::card::model_card;
 use super::replace;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
-use crate::graphs::{self, DecoderOptions, WeightKind};
+use crate::graphs::{self, DecoderOptions, FloatType, WeightKind};
 use crate::onnx::{self, FloatStorage, Graph, WriteOptions};
 use crate::weights::Weights;
 
@@ -202,6 +202,7 @@ fn check(config: &ModelConfig, contents: &PackageContents) -> Result<Vec<u32>> {
 
 fn required_features(contents: &PackageContents) -> Vec<String> {
     let guided = matches!(contents.generation.form, ReportForm::GuidedSections { .. });
+    let f16 = contents.export.decoder.float == FloatType::F16;
     let bits = match contents.export.decoder.weights {
         WeightKind::F32 => 32,
         WeightKind::Blocks(scheme) => scheme.bits,
@@ -209,6 +210,7 @@ fn required_features(contents: &PackageContents) -> Vec<String> {
     let windows = matches!(contents.preprocessing.steps.last(), Some(Step::Windows { .. }));
     let features = [
         (windows, "channel_windows"),
+        (f16, "f16_decoder"),
         (guided, "guided_sections"),
         (bits == 4, "int4_weights"),
         (bits == 8, "int8_weights"),
