@@ -1,0 +1,32 @@
+//! The same shapes in PyTorch, by `tests/reference/gpu_speed.py`.
+
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::models::Shape;
+use crate::table::Table;
+use crate::{AnyError, Setting, Sizes};
+
+pub(crate) fn run(setting: &Setting, table: &mut Table, shape: Shape) -> Result<(), AnyError> {
+    let Some((python, script)) = &setting.python else {
+        return Ok(());
+    };
+    let config = serde_json::to_string(&shape.config())?;
+    let mut command = Command::new(python);
+    command.arg(script).args(["--device", &setting.device.to_string(), "--config", &config]);
+    if setting.sizes == Sizes::Full && shape == Shape::TinyLlama {
+        command.arg("--encoder");
+    }
+    let output = command.stdin(Stdio::null()).output()?;
+    if !output.status.success() {
+        let text = String::from_utf8_lossy(&output.stderr);
+        return Err(text.lines().last().unwrap_or("the script failed").to_owned().into());
+    }
+    for line in String::from_utf8_lossy(&output.stdout).lines().filter(|line| line.starts_with('{')) {
+        let row: Value = serde_json::from_str(line)?;
+        let text = |key: &str| row[key].as_str().unwrap_or_default().to_owned();
+        table.row(&format!("{}: {}", shape.name(), text("what")), text("found"), &text("note"));
+    }
+    Ok(())
+}
