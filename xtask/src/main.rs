@@ -3,6 +3,8 @@
 mod bench;
 mod cache;
 mod demo;
+mod gpu_check;
+mod gpu_pack;
 mod header;
 mod libtorch;
 mod msrv;
@@ -37,6 +39,10 @@ enum Command {
     Test(tests::Arguments),
     /// Measure whole reports, or loading and preparing scans.
     Bench(bench::Arguments),
+    /// Compare a device with the processor and with its limits; without arguments, the processor with small models.
+    GpuCheck(gpu_check::Arguments),
+    /// Gather what gpu-check needs on a machine with a GPU that has neither cargo nor a network.
+    GpuPack(gpu_pack::Arguments),
     /// Bring ONNX Runtime into the cache and print where it lies.
     Runtime {
         /// Take the library from this file of the `onnxruntime` Python package instead of asking pip: for
@@ -69,6 +75,8 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Test(arguments) => tests::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::GpuCheck(arguments) => gpu_check::run(&arguments),
+        Command::GpuPack(arguments) => gpu_pack::run(&arguments),
         Command::Runtime { wheel } => {
             runtime::ensure(wheel.as_deref()).map(|library| println!("{}", library.display()))
         }
