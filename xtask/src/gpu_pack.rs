@@ -132,7 +132,7 @@ fn programs(folder: &Path) -> Result<()> {
 fn executable(messages: &str, target: &str) -> Option<PathBuf> {
     let message = |line: &str| serde_json::from_str::<serde_json::Value>(line).ok();
     let of_target = |m: &serde_json::Value| m["target"]["name"] == target && m["executable"].is_string();
-    messages.lines().filter_map(message).filter(of_target).last()?["executable"].as_str().map(PathBuf::from)
+    messages.lines().filter_map(message).filter(of_target).next_back()?["executable"].as_str().map(PathBuf::from)
 }
 
 /// Parts of the archive, each compressed alone, so that they are unpacked side by side.
@@ -233,7 +233,9 @@ mod tests {
     /// What is packed is what comes out, by the script that travels.
     #[test]
     fn an_archive_survives_the_way() {
-        let has = |name: &str| Command::new(name).arg("--version").stdout(Stdio::null()).status().is_ok();
+        let has = |name: &str| {
+            Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+        };
         if !["xz", "tar", "sha256sum", "sh"].into_iter().all(has) {
             println!("skipped: needs xz, tar, sha256sum and sh");
             return;
@@ -241,7 +243,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (pack, out, target) = (folder.path().join("pack"), folder.path().join("out"), folder.path().join("a b"));
         fs::create_dir(&pack).unwrap();
-        let bytes: Vec<u8> = (0..3 * PART / 2).map(|i| (i * i >> 7) as u8).collect();
+        let bytes: Vec<u8> = (0..3 * PART / 2).map(|i| ((i * i) >> 7) as u8).collect();
         fs::write(pack.join("file"), &bytes).unwrap();
         let archive = folder.path().join("pack.tar");
         execute(Command::new("tar").arg("-cf").arg(&archive).arg("-C").arg(&pack).arg(".")).unwrap();

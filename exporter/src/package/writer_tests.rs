@@ -63,6 +63,18 @@ fn a_package_opens_and_is_the_same_every_time() {
 }
 
 #[test]
+fn a_decoder_in_float16_is_asked_for_and_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let (config, mut contents) = small();
+    contents.export.decoder = DecoderOptions::int8().f16();
+    let target = dir.path().join("half");
+    let manifest = write_package(&target, &config, &RandomWeights::new(&config, 5), &contents, bank).unwrap();
+    assert_eq!(manifest.required_features, ["f16_decoder", "guided_sections", "int8_weights"]);
+    let card = std::fs::read_to_string(target.join("MODEL_CARD.md")).unwrap();
+    assert!(card.contains("| Decoder arithmetic and KV cache | float16 |"), "{card}");
+}
+
+#[test]
 fn what_does_not_fit_leaves_nothing() {
     type Break = fn(&mut PackageContents);
     let cases: [(&str, Break); 6] = [
