@@ -7,7 +7,8 @@ use diffvp::package::manifest::DecoderSizes;
 use diffvp::scan::write_nifti;
 use diffvp_exporter::ModelConfig;
 use diffvp_exporter::config::LlamaConfig;
-use diffvp_exporter::graphs::{self, DecoderOptions, EmbeddingStorage};
+use diffvp_exporter::graphs::{self, DecoderOptions};
+use diffvp_exporter::onnx::FloatStorage;
 use diffvp_exporter::onnx::{Graph, write};
 use diffvp_exporter::package::{ExportOptions, lineage};
 use diffvp_exporter::weights::RandomWeights;
@@ -130,7 +131,7 @@ pub(crate) fn package(
     std::fs::write(&path, serde_json::to_string(&description)?)?;
     let scan = folder.join("chest.nii.gz");
     write_nifti(&diffvp_tests::demo::chest(0), &scan)?;
-    let options = ExportOptions { decoder, embedding: EmbeddingStorage::F16, ..ExportOptions::default() };
+    let options = ExportOptions { decoder, embedding: FloatStorage::F16, ..ExportOptions::default() };
     let (references, data, session) = (vec![scan.clone()], Default::default(), Default::default());
     let out = folder.join("package.diffvp");
     export(&run, &out, &ExportRequest { references, data, options, session }, |_, _| {})?;
