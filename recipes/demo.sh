@@ -5,7 +5,7 @@
 #   recipes/demo.sh FOLDER [SCANS [SEED]]
 set -euo pipefail
 work=${1:?a folder for data, run and package}
-scans=${2:-3600}
+scans=${2:-4500}
 seed=${3:-1}
 train=${DIFFVP_TRAIN:-target/release/diffvp-train}
 

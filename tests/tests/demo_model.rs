@@ -52,7 +52,7 @@ fn it_says_what_is_in_new_phantoms() {
     let (f1, sides) = (scores.stated.micro().f1, scores.sides.value());
     println!("micro F1 {f1:.3}, sides {sides:.3}, chance {:.3}", scores.sides.chance());
     assert_eq!(scores.refused, 0);
-    assert!(f1 > 0.6 && sides > 0.72, "micro F1 {f1:.3}, sides {sides:.3}");
+    assert!(f1 > 0.78 && sides > 0.8, "micro F1 {f1:.3}, sides {sides:.3}");
     let marked = reports.iter().filter(|r| r.warnings.iter().any(|w| w.contains("unlike"))).count();
     assert!(marked <= 2, "{marked} of 48 phantoms are marked as unlike training");
     let again = make_reports(&request, |_, _| ()).unwrap();

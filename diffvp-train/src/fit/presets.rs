@@ -54,8 +54,8 @@ fn schedule(epochs: f64, batch: usize, learning_rate: f64) -> Schedule {
 /// The demo model.
 pub fn demo() -> FitConfig {
     let mut model = ModelConfig::demo(700);
-    model.input = [64, 96, 96];
-    (model.encoder.depth, model.encoder.width) = (10, 12);
+    model.input = [64, 128, 128];
+    (model.encoder.depth, model.encoder.width) = (10, 16);
     model.encoder.in_channels = WINDOWS.len();
     model.encoder.strides = Strides::Dilated;
     model.classifier.backbone = model.encoder.clone();
@@ -100,7 +100,7 @@ pub fn demo() -> FitConfig {
             findings_loss_weight: 1.0,
             resampler_rate: 0.2,
             // Reports still get better where the loss on held-out text no longer falls.
-            schedule: Schedule { keep: Keep::Last, ..schedule(7.0, 16, 2e-3) },
+            schedule: Schedule { keep: Keep::Last, ..schedule(10.0, 16, 2e-3) },
             lora: None,
         },
         generation: Generation { max_new_tokens: 640, ..lineage::guided_sections(240) },
