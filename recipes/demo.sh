@@ -3,6 +3,7 @@
 # time: the same command goes on. Needs a built diffvp-train with the feature `torch` (docs/training.md).
 #
 #   recipes/demo.sh FOLDER [SCANS [SEED]]
+#   DIFFVP_FIT=--cuda recipes/demo.sh FOLDER          # options for `diffvp-train fit`
 set -euo pipefail
 work=${1:?a folder for data, run and package}
 scans=${2:-4500}
@@ -14,5 +15,5 @@ mkdir -p "$work"
 if [ ! -e "$work/fit.toml" ]; then
     "$train" fit --write-config demo | sed "s/^seed = .*/seed = $seed/" > "$work/fit.toml"
 fi
-"$train" fit all --config "$work/fit.toml" --data "$work/data" --run "$work/run" --cache "$work/cache" --resume
+"$train" fit all --config "$work/fit.toml" --data "$work/data" --run "$work/run" --cache "$work/cache" --resume ${DIFFVP_FIT:-}
 "$train" export "$work/run" --out "$work/demo.diffvp" --quantize int8 --embedding f16 --vision f16

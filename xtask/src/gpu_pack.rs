@@ -132,7 +132,7 @@ fn programs(folder: &Path) -> Result<()> {
 fn executable(messages: &str, target: &str) -> Option<PathBuf> {
     let message = |line: &str| serde_json::from_str::<serde_json::Value>(line).ok();
     let of_target = |m: &serde_json::Value| m["target"]["name"] == target && m["executable"].is_string();
-    messages.lines().filter_map(message).filter(of_target).next_back()?["executable"].as_str().map(PathBuf::from)
+    messages.lines().filter_map(message).rfind(of_target)?["executable"].as_str().map(PathBuf::from)
 }
 
 /// Parts of the archive, each compressed alone, so that they are unpacked side by side.

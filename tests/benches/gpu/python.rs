@@ -21,7 +21,9 @@ pub(crate) fn run(setting: &Setting, table: &mut Table, shape: Shape) -> Result<
     let output = command.stdin(Stdio::null()).output()?;
     if !output.status.success() {
         let text = String::from_utf8_lossy(&output.stderr);
-        return Err(text.lines().last().unwrap_or("the script failed").to_owned().into());
+        // A traceback says what is wrong at its end, but an interpreter that is stopped may end with empty lines.
+        let last: Vec<&str> = text.lines().rev().filter(|line| !line.trim().is_empty()).take(3).collect();
+        return Err(format!("the script ended with {}: {}", output.status, last.join(" < ")).into());
     }
     for line in String::from_utf8_lossy(&output.stdout).lines().filter(|line| line.starts_with('{')) {
         let row: Value = serde_json::from_str(line)?;
