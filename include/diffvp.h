@@ -87,7 +87,7 @@
 #define DIFFVP_STATUS_CORRUPT 15
 
 /*
- Larger than the limit, refused before memory is taken.
+ Larger than the limit, or than memory holds; refused before memory is taken.
  */
 #define DIFFVP_STATUS_LIMIT_EXCEEDED 16
 
@@ -280,6 +280,23 @@
  An NVIDIA GPU through TensorRT.
  */
 #define DIFFVP_DEVICE_TENSORRT 2
+
+/*
+ For diffvp_options_set_gpu: float32 products may round their inputs to TensorFloat-32 (10 bits of mantissa).
+ */
+#define DIFFVP_GPU_TF32 1
+
+/*
+ For diffvp_options_set_gpu: algorithms are picked by timing them, at load and at first runs. Two processes may
+ then differ in the last digits of a result.
+ */
+#define DIFFVP_GPU_TUNE 2
+
+/*
+ For diffvp_options_set_gpu: operators that the GPU has no kernel for run on the processor. Without this the package
+ that holds them is refused.
+ */
+#define DIFFVP_GPU_CPU_OPERATORS 4
 
 /*
  Volume to model input.
@@ -524,6 +541,15 @@ int32_t diffvp_options_set_device(struct diffvp_options *options,
                                   int32_t device,
                                   uint32_t index,
                                   struct diffvp_error **error);
+
+/*
+ How a GPU is used: any of the DIFFVP_GPU_ constants, added; 0, the default, for full precision, reproducible, and
+ nothing on the processor. Other bits are DIFFVP_STATUS_INVALID_ARGUMENT. Without effect on the processor. Read by
+ diffvp_reporter_open.
+ */
+int32_t diffvp_options_set_gpu(struct diffvp_options *options,
+                               uint32_t flags,
+                               struct diffvp_error **error);
 
 /*
  Threads inside an operator; 0, the default, for all cores; at most 1024, which diffvp_reporter_open checks. Read by

@@ -163,6 +163,7 @@ class Options {
 public:
     Options() { detail::call(diffvp_options_new, owner_.out()); }
     Options &device(std::int32_t device, std::uint32_t index = 0) { return set(diffvp_options_set_device, device, index); }
+    Options &gpu(std::uint32_t flags) { return set(diffvp_options_set_gpu, flags); }
     Options &threads(std::size_t count) { return set(diffvp_options_set_threads, count); }
     Options &concurrency(std::size_t reports) { return set(diffvp_options_set_concurrency, reports); }
     Options &seed(std::uint64_t seed) { return set(diffvp_options_set_seed, seed); }

@@ -3,6 +3,7 @@
 use std::ffi::c_char;
 use std::sync::{Mutex, PoisonError};
 
+use diffvp::runtime::GpuOptions;
 use diffvp::{CancelToken, Device, ReferencePolicy, ReportOptions, Sampling, ScanOptions};
 
 use crate::boundary::call;
@@ -19,6 +20,15 @@ pub const DIFFVP_DEVICE_CUDA: i32 = 1;
 /// An NVIDIA GPU through TensorRT.
 pub const DIFFVP_DEVICE_TENSORRT: i32 = 2;
 
+/// For diffvp_options_set_gpu: float32 products may round their inputs to TensorFloat-32 (10 bits of mantissa).
+pub const DIFFVP_GPU_TF32: u32 = 1;
+/// For diffvp_options_set_gpu: algorithms are picked by timing them, at load and at first runs. Two processes may
+/// then differ in the last digits of a result.
+pub const DIFFVP_GPU_TUNE: u32 = 2;
+/// For diffvp_options_set_gpu: operators that the GPU has no kernel for run on the processor. Without this the package
+/// that holds them is refused.
+pub const DIFFVP_GPU_CPU_OPERATORS: u32 = 4;
+
 /// Settings, all with a default. Functions that take options read them during the call and keep nothing of
 /// them; null stands for the defaults. May be used and changed from any thread; a call sees the settings as they
 /// were when it began. Freed with diffvp_options_free.
@@ -29,6 +39,7 @@ pub struct diffvp_options {
 #[derive(Clone, Default)]
 pub(crate) struct Settings {
     pub(crate) device: Device,
+    pub(crate) gpu: GpuOptions,
     pub(crate) threads: usize,
     pub(crate) concurrency: usize,
     pub(crate) scan: ScanOptions,
@@ -107,6 +118,32 @@ pub unsafe extern "C" fn diffvp_options_set_device(
                 let detail = format!("device {device} with index {index} is none of the DIFFVP_DEVICE_ constants");
                 return Err(Failure::new(DIFFVP_STATUS_INVALID_ARGUMENT, detail));
             }
+        };
+        Ok(())
+    };
+    // SAFETY: the contract of the header.
+    unsafe { set(options, error, change) }
+}
+
+/// How a GPU is used: any of the DIFFVP_GPU_ constants, added; 0, the default, for full precision, reproducible, and
+/// nothing on the processor. Other bits are DIFFVP_STATUS_INVALID_ARGUMENT. Without effect on the processor. Read by
+/// diffvp_reporter_open.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn diffvp_options_set_gpu(
+    options: *mut diffvp_options,
+    flags: u32,
+    error: *mut *mut diffvp_error,
+) -> i32 {
+    let change = |settings: &mut Settings| {
+        let unknown = flags & !(DIFFVP_GPU_TF32 | DIFFVP_GPU_TUNE | DIFFVP_GPU_CPU_OPERATORS);
+        if unknown != 0 {
+            let detail = format!("flags {flags:#x} hold {unknown:#x}, which is none of the DIFFVP_GPU_ constants");
+            return Err(Failure::new(DIFFVP_STATUS_INVALID_ARGUMENT, detail));
+        }
+        settings.gpu = GpuOptions {
+            tf32: flags & DIFFVP_GPU_TF32 != 0,
+            tune: flags & DIFFVP_GPU_TUNE != 0,
+            cpu_operators: flags & DIFFVP_GPU_CPU_OPERATORS != 0,
         };
         Ok(())
     };

@@ -82,7 +82,8 @@ pub unsafe extern "C" fn diffvp_reporter_open(
         let (package, place) = unsafe { (input::path(package, "package")?, Out::required(reporter, "reporter")?) };
         let settings = snapshot(options)?;
         let (builder, limit) = (Reporter::builder(package), settings.concurrency);
-        let reporter = builder.device(settings.device).threads(settings.threads).concurrency(limit).build()?;
+        let builder = builder.device(settings.device).gpu(settings.gpu).threads(settings.threads);
+        let reporter = builder.concurrency(limit).build()?;
         place.write(table::insert(ReporterObject { reporter, limit })?);
         Ok(())
     };

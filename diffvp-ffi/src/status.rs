@@ -17,7 +17,7 @@ pub const DIFFVP_STATUS_UNKNOWN_FORMAT: i32 = 13;
 pub const DIFFVP_STATUS_UNSUPPORTED: i32 = 14;
 /// Truncated or contradictory.
 pub const DIFFVP_STATUS_CORRUPT: i32 = 15;
-/// Larger than the limit, refused before memory is taken.
+/// Larger than the limit, or than memory holds; refused before memory is taken.
 pub const DIFFVP_STATUS_LIMIT_EXCEEDED: i32 = 16;
 /// Two- or four-dimensional, or a single slice.
 pub const DIFFVP_STATUS_NOT_A_VOLUME: i32 = 17;
@@ -103,7 +103,7 @@ const TABLE: &[(i32, &CStr, &CStr)] = &[
     (DIFFVP_STATUS_UNKNOWN_FORMAT, c"unknown_format", c"neither NIfTI nor DICOM, whatever the name says"),
     (DIFFVP_STATUS_UNSUPPORTED, c"unsupported", c"a known format in a form that is not read"),
     (DIFFVP_STATUS_CORRUPT, c"corrupt", c"truncated or contradictory"),
-    (DIFFVP_STATUS_LIMIT_EXCEEDED, c"limit_exceeded", c"larger than the limit, refused before memory is taken"),
+    (DIFFVP_STATUS_LIMIT_EXCEEDED, c"limit_exceeded", c"larger than the limit, or than memory holds"),
     (DIFFVP_STATUS_NOT_A_VOLUME, c"not_a_volume", c"two- or four-dimensional, or a single slice"),
     (DIFFVP_STATUS_INVALID_VOXELS, c"invalid_voxels", c"NaN or infinite values"),
     (DIFFVP_STATUS_GEOMETRY, c"geometry", c"positions, spacing or directions that make no volume"),

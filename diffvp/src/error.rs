@@ -54,7 +54,7 @@ pub enum Error {
         /// What was expected and what was found.
         detail: String,
     },
-    /// A size beyond the configured limit, refused before memory is taken.
+    /// A size beyond the configured limit, or beyond memory (a limit of 0); refused before memory is taken.
     #[error("{what} is {found}, over the limit of {limit}")]
     LimitExceeded {
         /// What was measured, with its unit.

@@ -69,6 +69,9 @@ static void misuse_of_handles(const char *path)
     FAILS(diffvp_scan_open(NULL, NULL, &untouched, &error), DIFFVP_STATUS_NULL_ARGUMENT);
     FAILS(diffvp_options_set_device(options, 77, 0, &error), DIFFVP_STATUS_INVALID_ARGUMENT);
     FAILS(diffvp_options_set_device(options, DIFFVP_DEVICE_CPU, 1, &error), DIFFVP_STATUS_INVALID_ARGUMENT);
+    FAILS(diffvp_options_set_gpu(options, 8, &error), DIFFVP_STATUS_INVALID_ARGUMENT);
+    OK(diffvp_options_set_gpu(options, DIFFVP_GPU_TF32 | DIFFVP_GPU_TUNE | DIFFVP_GPU_CPU_OPERATORS, &error));
+    OK(diffvp_options_set_gpu(options, 0, &error));
     FAILS(diffvp_options_set_sampling_random(options, NAN, 0, 1.0f, &error), DIFFVP_STATUS_INVALID_OPTION);
     FAILS(diffvp_options_set_reference_id(options, NULL, &error), DIFFVP_STATUS_NULL_ARGUMENT);
     CHECK(diffvp_options_free(options) == DIFFVP_STATUS_OK);

@@ -189,6 +189,7 @@ pub const ROWS: &[Row] = rows! {
     diffvp_runtime_library(Out, Err);
     diffvp_options_new(Out, Err);
     diffvp_options_set_device(H(Options), N(0, &[(3, BAD), (MAX, BAD), (i32::MIN as u32 as u64, BAD)]), N(0, &[(1, BAD), (u32::MAX as u64, BAD)]), Err);
+    diffvp_options_set_gpu(H(Options), N(1, &[(0, OK), (7, OK), (8, BAD), (u32::MAX as u64, BAD)]), Err);
     diffvp_options_set_threads(H(Options), ANY, Err);
     diffvp_options_set_concurrency(H(Options), ANY, Err);
     diffvp_options_set_seed(H(Options), ANY, Err);
