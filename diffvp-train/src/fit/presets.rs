@@ -61,7 +61,7 @@ pub fn demo() -> FitConfig {
     model.classifier.backbone = model.encoder.clone();
     (model.resampler.tokens, model.resampler.position) = (32, PositionKind::Learned);
     (model.resampler.dim, model.resampler.head_dim) = (96, 24);
-    model.decoder.context_length = 768;
+    (model.decoder.layers, model.decoder.context_length) = (4, 768);
     FitConfig {
         name: "diffvp-demo".into(),
         seed: 1,
