@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 
 use diffvp::runtime::SessionOptions;
 use diffvp::{Scan, Volume};
+use diffvp_exporter::ModelConfig;
 use diffvp_exporter::graphs::DecoderOptions;
 use diffvp_exporter::package::ExportOptions;
 use diffvp_train::export::{ExportRequest, export};
@@ -50,6 +51,26 @@ pub fn package_f32() -> &'static Path {
     })
 }
 
+/// A model of the ablation, whose prompt holds no difference: `prefix [b, 0, d]`.
+pub fn package_without_difference() -> &'static Path {
+    static PACKAGE: OnceLock<PathBuf> = OnceLock::new();
+    PACKAGE.get_or_init(|| {
+        let change = |config: &mut ModelConfig| {
+            (config.difference.global, config.difference.local, config.difference.prefix_tokens) = (false, false, 0);
+        };
+        make_changed("demo-no-difference.diffvp", Preset::Demo, 0, ExportOptions::default(), change)
+    })
+}
+
+/// The control of the ablation, in which every scan is its own reference.
+pub fn package_own_reference() -> &'static Path {
+    static PACKAGE: OnceLock<PathBuf> = OnceLock::new();
+    PACKAGE.get_or_init(|| {
+        let change = |config: &mut ModelConfig| config.difference.own_reference = true;
+        make_changed("demo-own-reference.diffvp", Preset::Demo, 0, ExportOptions::default(), change)
+    })
+}
+
 /// Another version: other weights.
 pub fn package_other() -> &'static Path {
     static PACKAGE: OnceLock<PathBuf> = OnceLock::new();
@@ -63,10 +84,25 @@ pub fn package_paper_vision() -> &'static Path {
 }
 
 fn make(name: &str, preset: Preset, seed: u64, options: ExportOptions) -> PathBuf {
+    make_changed(name, preset, seed, options, |_| ())
+}
+
+fn make_changed(
+    name: &str,
+    preset: Preset,
+    seed: u64,
+    options: ExportOptions,
+    change: impl FnOnce(&mut ModelConfig),
+) -> PathBuf {
     let folder = work_folder();
     let run = tempfile::tempdir_in(&folder).expect("a temporary folder");
     // Only the small weights are worth a file: a full-size model keeps its seed in place of them.
     init(preset, seed, preset == Preset::Demo, run.path()).expect("a run folder");
+    let sizes = run.path().join("config.json");
+    let mut config: ModelConfig =
+        serde_json::from_slice(&std::fs::read(&sizes).expect("the sizes")).expect("sizes that can be read");
+    change(&mut config);
+    std::fs::write(&sizes, serde_json::to_string(&config).expect("JSON")).expect("the sizes");
     let references: Vec<PathBuf> = (0..if preset == Preset::Demo { 3 } else { 1 })
         .map(|index| {
             let path = run.path().join(format!("{index}.nii.gz"));

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use diffvp::{CancelToken, Device, Error, Event, Flow, ReferencePolicy, ReportOptions, Reporter, Sampling, Stage};
-use diffvp_tests::demo::{package, package_other, scan};
+use diffvp_tests::demo::{package, package_other, package_own_reference, package_without_difference, scan};
 use serde_json::Value;
 
 fn open() -> Reporter {
@@ -36,6 +36,20 @@ fn a_report_has_ten_sections_and_its_provenance() {
     let map = report.difference_map().on_scan_grid().unwrap();
     assert_eq!(map.len(), 48 * 48 * 32);
     assert!(map.iter().all(|v| v.is_finite() && *v >= 0.0) && map.iter().any(|v| *v > 0.0));
+}
+
+/// Models of the ablation are packages like others.
+#[test]
+fn models_without_a_difference_and_without_a_reference_report() {
+    for (path, prefix) in [(package_without_difference(), 0), (package_own_reference(), 8)] {
+        let reporter = Reporter::builder(path).threads(1).build().unwrap();
+        let report = reporter.report(&scan(0)).unwrap();
+        assert_eq!(report.sections().len(), 10);
+        let whole = open().report(&scan(0)).unwrap().provenance().prompt_tokens;
+        assert_eq!(report.provenance().prompt_tokens, whole - 8 + prefix);
+        let nothing_differs = report.importance().iter().all(|s| *s == 0.0);
+        assert_eq!(nothing_differs, prefix == 8, "{:?}", report.importance());
+    }
 }
 
 #[test]
