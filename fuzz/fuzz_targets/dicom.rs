@@ -1,20 +1,14 @@
 //! One or more DICOM files in memory: the input is cut at a marker.
 #![no_main]
 
-use diffvp::{Scan, ScanOptions};
-use libfuzzer_sys::fuzz_target;
+use diffvp::Scan;
+use diffvp_fuzz::{check, dicom::deflate, mutate, options, pieces, prepare};
+use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 
-const CUT: &[u8] = b"-CUT-";
-
-fuzz_target!(|data: &[u8]| {
-    let mut files = Vec::new();
-    let mut rest = data;
-    while let Some(at) = rest.windows(CUT.len()).position(|window| window == CUT) {
-        files.push(&rest[..at]);
-        rest = &rest[at + CUT.len()..];
-    }
-    files.push(rest);
-    let mut options = ScanOptions::default();
-    options.max_voxels = 1 << 24;
-    let _ = Scan::from_dicom_buffers(&files, &options);
+fuzz_target!(init: prepare(), |data: &[u8]| {
+    let files: Vec<Vec<u8>> = pieces(data).into_iter().map(deflate).collect();
+    let files: Vec<&[u8]> = files.iter().map(Vec::as_slice).collect();
+    check(|options| Scan::from_dicom_buffers(&files, options), &options());
 });
+
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| mutate(data, size, max_size, seed, 0));

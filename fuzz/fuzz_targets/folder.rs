@@ -1,29 +1,31 @@
-//! A folder of files: the input is cut at a marker, and the byte behind it says where each piece lies.
+//! A folder of files: the input is cut at a marker, and the first byte of each piece says where it lies.
 #![no_main]
 
-use diffvp::{Scan, ScanOptions};
-use libfuzzer_sys::fuzz_target;
+use diffvp::Scan;
+use diffvp_fuzz::{check, dicom::deflate, mutate, options, pieces, prepare};
+use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 
-const CUT: &[u8] = b"-CUT-";
-const PLACES: [&str; 8] = ["", "a", "a/b", "DICOM/PA0", "x/y/z", "DICOMDIR", ".hidden", "scan.nii.gz"];
+const FOLDERS: [&str; 5] = ["", "a", "a/b", "DICOM/PA0", "1/2/3/4/5/6/7/8/9"];
+const NAMES: [&str; 8] = ["", "a", "IM0.dcm", "x.nii", "DICOMDIR", "dicomdir", ".hidden", "scan.nii.gz"];
 
-fuzz_target!(|data: &[u8]| {
+fuzz_target!(init: prepare(), |data: &[u8]| {
     let root = tempfile::tempdir().unwrap();
-    let mut rest = data;
-    for index in 0..16 {
-        let at = rest.windows(CUT.len()).position(|window| window == CUT);
-        let (piece, next) = at.map_or((rest, None), |at| (&rest[..at], Some(&rest[at + CUT.len()..])));
-        let (place, content) = piece.split_first().map_or((0, piece), |(first, content)| (*first, content));
-        let folder = root.path().join(PLACES[usize::from(place) % 5]);
+    let mut opened = root.path().to_path_buf();
+    for (index, piece) in pieces(data).into_iter().take(16).enumerate() {
+        let (place, content) = piece.split_first().map_or((0, piece), |(first, content)| (usize::from(*first), content));
+        let folder = root.path().join(FOLDERS[place % 5]);
         std::fs::create_dir_all(&folder).unwrap();
-        let name = PLACES[usize::from(place / 8) % PLACES.len()].replace('/', "_");
-        std::fs::write(folder.join(format!("{index:02}{name}")), content).unwrap();
-        match next {
-            Some(next) => rest = next,
-            None => break,
+        // Indexes and hidden files have no other name than theirs.
+        let name = NAMES[place / 8 % NAMES.len()];
+        let number = if (4..7).contains(&(place / 8 % NAMES.len())) { String::new() } else { format!("{index:02}") };
+        let path = folder.join(number + name);
+        std::fs::write(&path, deflate(content)).unwrap();
+        // At times the file is opened by its name: an index then stands for the folder.
+        if index == 0 && place >= 192 {
+            opened = path;
         }
     }
-    let mut options = ScanOptions::default();
-    options.max_voxels = 1 << 24;
-    let _ = Scan::open_with(root.path(), &options);
+    check(|options| Scan::open_with(&opened, options), &options());
 });
+
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| mutate(data, size, max_size, seed, 1));

@@ -1,18 +1,26 @@
-//! A NIfTI file, plain or inside gzip; the first byte says which volume is asked for.
+//! A NIfTI file. The first byte says which volume is asked for, whether a spacing is given, and whether the file is packed:
+//! packed bytes cannot be mutated to any purpose.
 #![no_main]
 
 use std::io::Write;
 
-use diffvp::{Scan, ScanOptions};
+use diffvp::Scan;
+use diffvp_fuzz::{check, options, prepare};
+use flate2::{Compression, write::GzEncoder};
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|data: &[u8]| {
+fuzz_target!(init: prepare(), |data: &[u8]| {
     let Some((first, content)) = data.split_first() else { return };
     let mut file = tempfile::NamedTempFile::new().unwrap();
-    file.write_all(content).unwrap();
-    let mut options = ScanOptions::default();
-    options.max_voxels = 1 << 24;
-    options.volume = (*first < 8).then_some(usize::from(*first));
+    if *first & 64 != 0 {
+        let mut packed = GzEncoder::new(&mut file, Compression::fast());
+        packed.write_all(content).unwrap();
+        packed.finish().unwrap();
+    } else {
+        file.write_all(content).unwrap();
+    }
+    let mut options = options();
+    options.volume = (*first & 63 < 8).then_some(usize::from(*first & 63));
     options.spacing_mm = (*first & 128 != 0).then_some([1.0, 1.0, 3.0]);
-    let _ = Scan::open_with(file.path(), &options);
+    check(|options| Scan::open_with(file.path(), options), &options);
 });
