@@ -44,8 +44,11 @@ pub(super) fn assemble(
         let what = "number of voxels".into();
         return Err(Error::LimitExceeded { what, found: repaired, limit: options.max_voxels });
     }
-    if !believable(candidate.slices.iter().map(|s| s.file), headers, voxels as usize) {
-        return Err(Error::Corrupt { detail: format!("the pixel data are too short to hold {voxels} pixels") });
+    // Slices that are there twice are decoded too.
+    let decoded = (plane as u64).saturating_mul(candidate.slices.len() as u64);
+    options.admit(decoded)?;
+    if !believable(candidate.slices.iter().map(|s| s.file), headers, decoded as usize) {
+        return Err(Error::Corrupt { detail: format!("the pixel data are too short to hold {decoded} pixels") });
     }
     let mut values = memory::zeros(voxels as usize)?;
 

@@ -14,9 +14,13 @@ use openreadout_codecs::{CodecError, Raster, jpeg_decode_limited, jpegls_decode_
 
 use super::coded;
 use super::file::PixelFormat;
+use super::jpeg2000::Stream;
 use super::pixels::corrupt;
 use super::syntax::Syntax;
 use crate::{Error, Result};
+
+/// Scans of a JPEG frame, each of which may go over all of it. Encoders make one, or ten where it is progressive.
+const MAX_SCANS: usize = 256;
 
 /// One frame as the codecs of the registry want to see it.
 struct CodecFrame<'a> {
@@ -102,6 +106,14 @@ pub(super) fn decode_codec(code: &[u8], format: &PixelFormat, syntax: &Syntax) -
         }
         None => return Err(corrupt("a compressed frame without a frame header")),
     }
+    let code = match Stream::find(code) {
+        Some(stream) => stream.check().map(|()| stream.bytes())?,
+        None if coded::scans(code) > MAX_SCANS => {
+            let (what, found) = ("number of scans of a JPEG frame".into(), coded::scans(code) as u64);
+            return Err(Error::LimitExceeded { what, found, limit: MAX_SCANS as u64 });
+        }
+        None => code,
+    };
     if let Some(what) = coded::lossless_beyond_decoder(code) {
         let detail = format!("{} with {what}: decompress the study first", syntax.describe());
         return Err(Error::Unsupported { detail });

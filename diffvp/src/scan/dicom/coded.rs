@@ -1,35 +1,23 @@
-//! Sizes that a compressed frame announces of itself, read before a decoder may allocate by them.
+//! What a compressed frame announces of itself, read before a decoder may allocate by it.
+
+use super::jpeg2000::Stream;
 
 /// Rows and columns that the code stream announces; `None` if no frame header is found.
 ///
-/// Knows the start-of-frame segments of JPEG and JPEG-LS (ITU-T T.81 B.2.2, T.87 C.2.2) and the SIZ segment
-/// of JPEG 2000 (T.800 A.5.1), whose image area is `Xsiz − XOsiz` by `Ysiz − YOsiz`.
+/// Knows the start-of-frame segments of JPEG and JPEG-LS (ITU-T T.81 B.2.2, T.87 C.2.2), and JPEG 2000.
 pub(super) fn announced_size(code: &[u8]) -> Option<[u64; 2]> {
-    if let Some(at) = jpeg2000_start(code) {
-        let field = |n: usize| {
-            let raw = code.get(at + 8 + 4 * n..at + 12 + 4 * n)?;
-            Some(u32::from_be_bytes([raw[0], raw[1], raw[2], raw[3]]) as u64)
-        };
-        let [x, y, x0, y0] = [field(0)?, field(1)?, field(2)?, field(3)?];
-        return Some([y.checked_sub(y0)?, x.checked_sub(x0)?]);
+    if let Some(stream) = Stream::find(code) {
+        return stream.size();
     }
     let (_, size) = frame_header(code)?;
     let size = size.get(1..5)?;
     Some([u16::from_be_bytes([size[0], size[1]]) as u64, u16::from_be_bytes([size[2], size[3]]) as u64])
 }
 
-/// Where a JPEG 2000 code stream starts, with SOC and SIZ: it may be wrapped in the boxes of a JP2 file.
-fn jpeg2000_start(code: &[u8]) -> Option<usize> {
-    code.windows(4).take(4096).position(|w| w == [0xff, 0x4f, 0xff, 0x51])
-}
-
 /// Components that the code stream announces, and whether each has a value for every pixel.
 pub(super) fn components(code: &[u8]) -> Option<(u16, bool)> {
-    if let Some(at) = jpeg2000_start(code) {
-        let count = code.get(at + 40..at + 42)?;
-        // Precision, then the distances of samples.
-        let first = code.get(at + 42..at + 45)?;
-        return Some((u16::from_be_bytes([count[0], count[1]]), first[1..] == [1, 1]));
+    if let Some(stream) = Stream::find(code) {
+        return stream.components();
     }
     let (_, frame) = frame_header(code)?;
     Some((u16::from(*frame.get(5)?), true))
@@ -52,7 +40,13 @@ pub(super) fn lossless_beyond_decoder(code: &[u8]) -> Option<&'static str> {
     None
 }
 
-/// Kind and content of the segments of a JPEG code stream, up to the first that breaks off or is none.
+/// Scans of a JPEG code stream: inside coded data, no byte 255 is followed by this one.
+pub(super) fn scans(code: &[u8]) -> usize {
+    code.windows(2).filter(|pair| *pair == [0xff, 0xda]).count()
+}
+
+/// Kind and content of the segments of a JPEG code stream, up to the first that breaks off or is none. Markers that have no
+/// length end it too: decoders differ in what they take for the next.
 fn segments(code: &[u8]) -> Option<impl Iterator<Item = (u8, &[u8])>> {
     let mut at = code.windows(2).take(64).position(|w| w == [0xff, 0xd8])? + 2;
     Some(std::iter::from_fn(move || {
@@ -63,7 +57,8 @@ fn segments(code: &[u8]) -> Option<impl Iterator<Item = (u8, &[u8])>> {
         let length = u16::from_be_bytes([*code.get(at + 2)?, *code.get(at + 3)?]) as usize;
         let segment = code.get(at + 4..(at + 2 + length.max(2)).min(code.len()))?;
         at += 2 + length.max(2);
-        (marker == 0xff).then_some((kind, segment))
+        let has_length = (0xc0..=0xfe).contains(&kind) && !(0xd0..=0xd9).contains(&kind);
+        (marker == 0xff && has_length).then_some((kind, segment))
     }))
 }
 

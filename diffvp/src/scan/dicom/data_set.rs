@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 use std::io::Read;
-use std::sync::{Mutex, PoisonError};
+use std::ops::Deref;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use flate2::read::DeflateDecoder;
 
@@ -16,18 +17,32 @@ const MAX_INFLATED: u64 = 256 << 20;
 /// What any number of data sets may inflate to at a time.
 const FEW_INFLATED: u64 = 4 << 20;
 
+/// Bytes of a data set. A large inflated one keeps the next from being inflated until it is dropped.
+pub(super) struct DataSet<'a> {
+    bytes: Cow<'a, [u8]>,
+    _large: Option<MutexGuard<'static, ()>>,
+}
+
+impl Deref for DataSet<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 /// The data set of a file: its bytes without preamble and meta group, inflated where needed.
-pub(super) fn data_set<'a>(bytes: &'a [u8], syntax: &Syntax, start: usize) -> Result<Cow<'a, [u8]>> {
+pub(super) fn data_set<'a>(bytes: &'a [u8], syntax: &Syntax, start: usize) -> Result<DataSet<'a>> {
     let raw = bytes.get(start..).unwrap_or_default();
     if !syntax.deflated {
-        return Ok(Cow::Borrowed(raw));
+        return Ok(DataSet { bytes: Cow::Borrowed(raw), _large: None });
     }
     let mut inflated = Vec::new();
     let mut stream = DeflateDecoder::new(raw).take(MAX_INFLATED + 1);
     let mut damaged = stream.by_ref().take(FEW_INFLATED).read_to_end(&mut inflated).is_err();
     // Large ones one at a time: many small files can inflate to much.
     static LARGE: Mutex<()> = Mutex::new(());
-    let _one = if !damaged && inflated.len() as u64 == FEW_INFLATED {
+    let large = if !damaged && inflated.len() as u64 == FEW_INFLATED {
         let guard = LARGE.lock().unwrap_or_else(PoisonError::into_inner);
         inflated.reserve_exact((MAX_INFLATED + 1 - FEW_INFLATED) as usize);
         damaged = stream.read_to_end(&mut inflated).is_err();
@@ -45,7 +60,7 @@ pub(super) fn data_set<'a>(bytes: &'a [u8], syntax: &Syntax, start: usize) -> Re
     if damaged {
         return Err(Error::Corrupt { detail: "the deflated data set is damaged or breaks off".into() });
     }
-    Ok(Cow::Owned(inflated))
+    Ok(DataSet { bytes: Cow::Owned(inflated), _large: large })
 }
 
 /// Start of the data set and its transfer syntax; `None` if the bytes break off.

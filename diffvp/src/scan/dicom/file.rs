@@ -233,8 +233,8 @@ impl Draft {
                 limit: MAX_FRAMES as u64,
             });
         }
+        let (groups_thickness, groups_not_hu) = (self.groups.thickness_mm(), self.groups.not_hu());
         let planes = self.groups.planes(&self.plane, frames as usize)?;
-        let groups_thickness = self.groups.thickness_mm();
         Ok(FileHeader {
             lossy: self.lossy || syntax.is_lossy(),
             syntax,
@@ -249,7 +249,7 @@ impl Draft {
             localizer: self.localizer,
             projection: self.projection,
             derived: self.derived,
-            not_hu: self.not_hu || self.groups.not_hu(),
+            not_hu: self.not_hu || groups_not_hu,
             kernel: self.kernel,
             kernel_hash: self.kernel_hash,
             contrast: self.contrast,

@@ -144,12 +144,15 @@ impl Groups {
                 limit: limit as u64,
             });
         }
-        self.per_frame = items.iter().map(|item| Group::read(item, sequence)).collect::<Result<_>>()?;
+        self.per_frame = Vec::with_capacity(items.len());
+        for item in items {
+            self.per_frame.push(Group::read(item, sequence)?);
+        }
         Ok(())
     }
 
     /// The planes of all frames; what the groups do not say comes from the top level.
-    pub(super) fn planes(&self, top: &Plane, frames: usize) -> Result<Vec<Plane>> {
+    pub(super) fn planes(self, top: &Plane, frames: usize) -> Result<Vec<Plane>> {
         if !self.per_frame.is_empty() && self.per_frame.len() != frames {
             return Err(Error::Corrupt {
                 detail: format!("{} frames are described and {frames} announced", self.per_frame.len()),
@@ -159,7 +162,8 @@ impl Groups {
         Ok(match self.per_frame.is_empty() {
             // Frames that nothing tells apart lie at one place and make no volume: two of them show that.
             true => vec![shared; frames.min(2)],
-            false => self.per_frame.iter().map(|group| group.plane.or(&shared)).collect(),
+            // Taken apart where they are: a hundred thousand frames are not in memory twice.
+            false => self.per_frame.into_iter().map(|group| group.plane.or(&shared)).collect(),
         })
     }
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 use flate2::read::DeflateDecoder;
 
@@ -22,6 +23,8 @@ pub(in crate::scan) enum Input<'a> {
 
 /// Bytes that a header is first looked for in.
 const FIRST_READ: usize = 32 << 10;
+/// From here on, headers are read one at a time.
+const LARGE_HEADER: usize = 4 << 20;
 /// The most that is read of a file to find its pixels; what has none up to there is no image.
 const MAX_HEADER: usize = 256 << 20;
 
@@ -65,7 +68,12 @@ pub(super) fn read_header(input: &Input) -> Result<Parsed> {
             let total = file.metadata().map_err(unreadable)?.len() as usize;
             let mut bytes = Vec::new();
             let mut wanted = FIRST_READ;
+            static LARGE: Mutex<()> = Mutex::new(());
+            let mut one = None;
             loop {
+                if wanted > LARGE_HEADER && one.is_none() {
+                    one = Some(LARGE.lock().unwrap_or_else(PoisonError::into_inner));
+                }
                 file.by_ref().take((wanted - bytes.len()) as u64).read_to_end(&mut bytes).map_err(unreadable)?;
                 let whole = bytes.len() < wanted || bytes.len() >= total;
                 match parse(&bytes, total.max(bytes.len())) {

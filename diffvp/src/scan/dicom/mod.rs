@@ -9,6 +9,7 @@ mod element;
 mod file;
 mod frames;
 mod input;
+mod jpeg2000;
 mod kernel;
 mod pixels;
 mod probe;
@@ -127,6 +128,9 @@ fn again(candidate: &Candidate) -> Error {
         Err(Error::Corrupt { detail }) => Error::Corrupt { detail: detail.clone() },
         Err(Error::NotAVolume { detail }) => Error::NotAVolume { detail: detail.clone() },
         Err(Error::Geometry { detail }) => Error::Geometry { detail: detail.clone() },
+        Err(Error::LimitExceeded { what, found, limit }) => {
+            Error::LimitExceeded { what: what.clone(), found: *found, limit: *limit }
+        }
         Err(other) => Error::NoUsableSeries { detail: other.to_string() },
         Ok(_) => Error::Internal { detail: "a usable series was refused".into() },
     }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 use super::codec::decode_codec;
 use super::data_set::{data_set, meta};
@@ -16,6 +17,11 @@ use crate::{Error, Result};
 pub(super) fn corrupt(detail: impl Into<String>) -> Error {
     Error::Corrupt { detail: detail.into() }
 }
+
+/// Pixels of a compressed frame, beyond which it is no slice of a CT: decoders take up to two dozen bytes for each.
+const MAX_PACKED: usize = 1 << 24;
+/// Pixels of compressed frames that are decoded at the same time; larger ones are decoded one by one.
+const MAX_PARALLEL: usize = 1 << 20;
 
 /// Checks what can be known of the pixels from the header, before memory is taken for them.
 pub(super) fn check_format(header: &FileHeader) -> Result<()> {
@@ -47,6 +53,9 @@ pub(super) fn check_format(header: &FileHeader) -> Result<()> {
         }
     } else if header.pixels.length.is_some() {
         return Err(corrupt("the pixel data are in one piece although the transfer syntax is compressed"));
+    } else if f.pixels() > MAX_PACKED {
+        let what = "number of pixels of a compressed frame".into();
+        return Err(Error::LimitExceeded { what, found: f.pixels() as u64, limit: MAX_PACKED as u64 });
     }
     Ok(())
 }
@@ -69,10 +78,15 @@ impl<'a> PixelFile<'a> {
     pub(super) fn new(bytes: Cow<'a, [u8]>, header: &FileHeader) -> Result<Self> {
         let (start, _) = meta(&bytes)?.ok_or_else(|| corrupt("the file changed while it was read"))?;
         let (bytes, start) = match header.syntax.deflated {
-            true => (Cow::Owned(data_set(&bytes, &header.syntax, start)?.into_owned()), 0),
-            false => (bytes, start),
+            // No more is kept of what was inflated than the pixels.
+            true => {
+                let set = data_set(&bytes, &header.syntax, start)?;
+                let value = set.get(header.pixels.start..).unwrap_or_default();
+                let needed = header.format.frame_bytes().saturating_mul(header.planes.len());
+                (Cow::Owned(value[..needed.min(value.len())].to_vec()), 0)
+            }
+            false => (bytes, start + header.pixels.start),
         };
-        let start = start + header.pixels.start;
         let mut file =
             PixelFile { bytes, start, length: header.pixels.length, fragments: Vec::new(), starts: Vec::new() };
         if !matches!(header.syntax.packing, Packing::Native) {
@@ -114,6 +128,8 @@ impl<'a> PixelFile<'a> {
         let format = &header.format;
         let frame = self.frame_code(index, header.planes.len())?;
         let size = format.frame_bytes();
+        static LARGE: Mutex<()> = Mutex::new(());
+        let _one = (format.pixels() > MAX_PARALLEL).then(|| LARGE.lock().unwrap_or_else(PoisonError::into_inner));
         let decoded = match header.syntax.packing {
             Packing::EncapsulatedNative => frame.into_owned(),
             Packing::Rle => rle::decode(&frame, format.pixels(), format.bits_allocated as usize / 8)

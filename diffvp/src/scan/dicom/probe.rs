@@ -15,8 +15,8 @@ use crate::scan::content;
 const SLICES: usize = 32;
 /// Series that are looked at.
 const MAX_SERIES: usize = 32;
-/// Voxels that are looked at of a series.
-const MAX_VOXELS: usize = 1 << 26;
+/// Voxels that are looked at of a series: all of its 32 slices where they have 1024² pixels.
+const MAX_VOXELS: usize = 1 << 25;
 /// Points of a series that shows whole lungs, and what is taken off where they are cut off at one end.
 const LUNG_POINTS: f64 = 100.0;
 const CUT_POINTS: f64 = 20.0;

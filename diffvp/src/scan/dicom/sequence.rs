@@ -68,15 +68,22 @@ pub(super) fn skip_undefined(bytes: &[u8], mut at: usize, encoding: Encoding) ->
     }
 }
 
+/// Items of a sequence, or fragments of pixel data: an empty one has 8 bytes, what is kept of it several times that.
+const MAX_ITEMS: usize = 1 << 20;
+
 /// The items of a sequence, or the fragments of encapsulated pixel data (the first is the offset table).
 ///
 /// # Errors
-/// [`Error::Corrupt`] where an item reaches beyond the bytes.
+/// [`Error::Corrupt`] where an item reaches beyond the bytes, [`Error::LimitExceeded`] beyond 2²⁰ items.
 pub(super) fn items(sequence: &[u8], encoding: Encoding) -> Result<Vec<&[u8]>> {
     let broken = || Error::Corrupt { detail: "a sequence breaks off inside an item".into() };
     let mut items = Vec::new();
     let mut at = 0;
     while at < sequence.len() {
+        if items.len() > MAX_ITEMS {
+            let what = "number of items of a sequence, or of fragments".into();
+            return Err(Error::LimitExceeded { what, found: items.len() as u64, limit: MAX_ITEMS as u64 });
+        }
         let item = header(sequence, at, encoding).ok_or_else(broken)?;
         match (item.tag, item.length) {
             (SEQUENCE_END, _) => break,
@@ -169,6 +176,13 @@ mod tests {
     #[test]
     fn a_million_levels_are_refused_without_a_stack() {
         assert!(matches!(elements(&nested(1_000_000), Encoding::EXPLICIT_LE), Err(Error::Corrupt { .. })));
+    }
+
+    #[test]
+    fn items_are_counted() {
+        let many = b"\xfe\xff\x00\xe0\0\0\0\0".repeat(MAX_ITEMS + 2);
+        assert!(matches!(items(&many, Encoding::EXPLICIT_LE), Err(Error::LimitExceeded { .. })));
+        assert_eq!(items(&many[..8 * 1000], Encoding::EXPLICIT_LE).unwrap().len(), 1000);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The files of a study before any is decoded: which are images, which are damaged, and whether they belong together.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
@@ -22,12 +23,31 @@ pub(super) struct Files {
     pub damaged: Vec<Damaged>,
 }
 
+/// Frames of all files together, beyond one for each file: deflated, a hundred thousand take a thousand bytes.
+const MAX_FRAMES: usize = 200_000;
+
 /// Reads the headers of all files.
 ///
 /// # Errors
-/// Where there is no image; the one file's own error where there is one file.
+/// Where there is no image; the one file's own error where there is one file; [`Error::LimitExceeded`] beyond 200,000 frames
+/// in files of several.
 pub(super) fn read_headers(inputs: &[Input], warnings: &mut Vec<Warning>) -> Result<Files> {
-    let parsed: Vec<Result<Parsed>> = inputs.par_iter().map(read_header).collect();
+    let frames = AtomicUsize::new(0);
+    let read = |input: &Input| {
+        let parsed = read_header(input);
+        if let Ok(Parsed::Image(header)) = &parsed {
+            frames.fetch_add(header.planes.len().saturating_sub(1), Ordering::Relaxed);
+        }
+        match frames.load(Ordering::Relaxed) {
+            found if found <= MAX_FRAMES => Ok(parsed),
+            found => Err(Error::LimitExceeded {
+                what: "number of frames of all files".into(),
+                found: found as u64,
+                limit: MAX_FRAMES as u64,
+            }),
+        }
+    };
+    let parsed: Vec<Result<Parsed>> = inputs.par_iter().map(read).collect::<Result<_>>()?;
     let mut files = Files { headers: Vec::with_capacity(inputs.len()), used: Vec::new(), damaged: Vec::new() };
     let mut without_image = 0;
     for (index, parsed) in parsed.into_iter().enumerate() {

@@ -9,6 +9,7 @@ use super::*;
 mod choice;
 mod damaged;
 mod hostile;
+mod limits;
 mod parts;
 mod pixels;
 mod repair;

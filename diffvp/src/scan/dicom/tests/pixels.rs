@@ -136,7 +136,7 @@ fn enhanced_frames_have_their_own_place_and_rescale() {
     text(&mut object, tags::NUMBER_OF_FRAMES, VR::IS, "3");
     let pixels: Vec<u16> = (0..(3 * ROWS * COLUMNS) as u16).collect();
     object.put(DataElement::new(tags::PIXEL_DATA, VR::OW, PrimitiveValue::U16(pixels.into())));
-    for syntax in ["1.2.840.10008.1.2", EXPLICIT, "1.2.840.10008.1.2.2"] {
+    for syntax in ["1.2.840.10008.1.2", EXPLICIT, "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"] {
         let scan = open(&[bytes(object.clone(), syntax)]).unwrap();
         assert_eq!(scan.source().format, ScanFormat::DicomMultiFrame);
         assert_eq!(scan.volume().spacing_mm(), [0.25, 0.5, 3.0]);
