@@ -11,6 +11,4 @@ fuzz_target!(init: prepare(), |data: &[u8]| {
     check(|options| Scan::from_dicom_buffers(&files, options), &options());
 });
 
-fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
-    mutate(data, size, max_size, seed, 0)
-});
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| { mutate(data, size, max_size, seed, 0) });

@@ -28,6 +28,4 @@ fuzz_target!(init: prepare(), |data: &[u8]| {
     check(|options| Scan::open_with(&opened, options), &options());
 });
 
-fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
-    mutate(data, size, max_size, seed, 1)
-});
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| { mutate(data, size, max_size, seed, 1) });

@@ -7,8 +7,20 @@ use crate::{CUT, pieces};
 
 /// Values at the edges of what headers hold.
 const VALUES: [&[u8]; 14] = [
-    b"", b"0 ", b"-1", b"1e39", b"-1e308 ", b"nan ", b"1\\0\\0\\0\\1\\0 ", b"0\\0\\1e9 ", b"-0\\0\\0.5", b"\x00\x00", b"\xff\xff",
-    b"\x00\x80", b"\x08\x00", b"65535 ",
+    b"",
+    b"0 ",
+    b"-1",
+    b"1e39",
+    b"-1e308 ",
+    b"nan ",
+    b"1\\0\\0\\0\\1\\0 ",
+    b"0\\0\\1e9 ",
+    b"-0\\0\\0.5",
+    b"\x00\x00",
+    b"\xff\xff",
+    b"\x00\x80",
+    b"\x08\x00",
+    b"65535 ",
 ];
 
 struct Dice(u64);
