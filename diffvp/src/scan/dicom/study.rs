@@ -23,7 +23,7 @@ pub(super) struct Files {
     pub damaged: Vec<Damaged>,
 }
 
-/// Frames of all files together, beyond one for each file: deflated, a hundred thousand take a thousand bytes.
+/// Frames of all files together, beyond one for each file: deflated, a hundred thousand take some thousand bytes.
 const MAX_FRAMES: usize = 200_000;
 
 /// Reads the headers of all files.

@@ -69,7 +69,7 @@ fn sizes_of_compressed_frames_are_not_believed_when_series_are_compared() {
             let mut object = slice(z);
             text(&mut object, tags::SERIES_INSTANCE_UID, VR::UI, uid);
             for tag in [tags::ROWS, tags::COLUMNS] {
-                object.put(DataElement::new(tag, VR::US, PrimitiveValue::from(65_535u16)));
+                object.put(DataElement::new(tag, VR::US, PrimitiveValue::from(4096u16)));
             }
             object.put(DataElement::new(
                 tags::PIXEL_DATA,
