@@ -10,7 +10,7 @@ use crate::options::{Event, Flow, ReportOptions, Stage};
 use crate::package::Manifest;
 use crate::package::manifest::{BodyPart, Policy, Scope};
 use crate::report::{Draft, Parts, Report, Timings};
-use crate::runtime::{Device, GpuOptions, Permits, SessionOptions};
+use crate::runtime::{Device, GpuOptions, Kernels, Permits, SessionOptions};
 use crate::scan::Scan;
 use crate::vision::VolumeTensor;
 use crate::{Error, Result, prompt};
@@ -49,6 +49,12 @@ impl ReporterBuilder {
     /// How a GPU is used: float32 products in full precision, reproducible, and nothing on the processor by default.
     pub fn gpu(mut self, options: GpuOptions) -> Self {
         self.options.gpu = options;
+        self
+    }
+
+    /// Whose kernels multiply with the decoder's weights on the processor; by default the faster ones.
+    pub fn kernels(mut self, kernels: Kernels) -> Self {
+        self.options.kernels = kernels;
         self
     }
 

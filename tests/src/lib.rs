@@ -1,6 +1,7 @@
 //! What the whole-system tests share.
 
 pub mod c_program;
+pub mod decoders;
 pub mod demo;
 pub mod golden;
 pub mod measure;

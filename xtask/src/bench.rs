@@ -8,7 +8,8 @@ use crate::{Result, runtime};
 /// Measure, in release builds and with the pinned ONNX Runtime. `docs/performance.md` has results and what they mean.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// What to measure: `report` for whole reports, `intake` for loading and preparing scans.
+    /// What to measure: `report` for whole reports, `intake` for loading and preparing scans, `decode` for decoders of
+    /// known shapes.
     #[arg(value_enum)]
     what: Bench,
     /// As in `cargo xtask runtime`.
@@ -23,6 +24,7 @@ pub(crate) struct Arguments {
 enum Bench {
     Report,
     Intake,
+    Decode,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
@@ -32,6 +34,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let name = match arguments.what {
         Bench::Report => "report",
         Bench::Intake => "intake",
+        Bench::Decode => "decode",
     };
     let mut bench = cargo();
     bench.args(["bench", "--package", "diffvp-tests", "--bench", name, "--"]).args(&arguments.rest);

@@ -83,6 +83,7 @@ impl Draft {
                 diffvp_version: env!("CARGO_PKG_VERSION").into(),
                 onnxruntime_version: runtime.version,
                 device: session.device_in_use(),
+                decoder_kernels: engine.decoder.kernels(),
                 threads: session.resolved_threads(),
                 model_id: manifest.model.id.clone(),
                 model_version: manifest.model.version.clone(),

@@ -18,6 +18,8 @@ pub struct Provenance {
     pub onnxruntime_version: String,
     /// Device that ran the graphs.
     pub device: String,
+    /// Whose kernels multiplied with the decoder's weights: `diffvp (avx512_vnni)` or `onnxruntime`.
+    pub decoder_kernels: String,
     /// Threads inside an operator.
     pub threads: usize,
     /// Model, from the manifest.

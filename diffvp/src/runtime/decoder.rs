@@ -15,7 +15,7 @@ use ort::value::{DynTensor, Outlet, Tensor, TensorElementType, ValueType};
 use super::background::Running;
 use super::graph::{check_ports, file_name, ports};
 use super::pool::Slot;
-use super::session::{SessionOptions, Spinning, open_session};
+use super::session::{Purpose, SessionOptions, open_session};
 use super::{CancelToken, Device};
 use crate::package::manifest::DecoderSizes;
 use crate::{Error, Result};
@@ -28,6 +28,8 @@ pub struct Decoder {
     device: Device,
     /// Element type of the cache.
     float: TensorElementType,
+    /// What this crate's own kernels use, if they multiply.
+    instructions: Option<&'static str>,
 }
 
 /// Keys and values of the positions that a report has used so far.
@@ -54,7 +56,7 @@ impl Decoder {
     /// # Errors
     /// Those of [`Graph::open`](super::Graph::open).
     pub fn open(path: &Path, sizes: &DecoderSizes, options: &SessionOptions) -> Result<Self> {
-        let session = open_session(path, options, Spinning::On)?;
+        let (session, instructions) = open_session(path, options, Purpose::Decoding)?;
         let name = file_name(path);
         let (inputs, outputs) = (ports(session.inputs()), ports(session.outputs()));
         let cache = [None, Some(sizes.key_value_heads), None, Some(sizes.head_dim)];
@@ -82,12 +84,24 @@ impl Decoder {
             return Err(Error::PackageContent { file: name, detail });
         }
         let float = cache_type(&session).map_err(|detail| Error::PackageContent { file: name.clone(), detail })?;
-        Ok(Decoder { name, session: Slot::new(session), sizes: sizes.clone(), device: options.device, float })
+        Ok(Decoder {
+            name,
+            session: Slot::new(session),
+            sizes: sizes.clone(),
+            device: options.device,
+            float,
+            instructions,
+        })
     }
 
     /// Sizes of the decoder.
     pub fn sizes(&self) -> &DecoderSizes {
         &self.sizes
+    }
+
+    /// Whose kernels multiply with four- and eight-bit weights: `diffvp (avx512_vnni)` or `onnxruntime`.
+    pub fn kernels(&self) -> String {
+        self.instructions.map_or_else(|| "onnxruntime".into(), |instructions| format!("diffvp ({instructions})"))
     }
 
     /// An empty cache for `capacity` positions.

@@ -7,7 +7,7 @@ use ort::session::{RunOptions, Session, SessionInputValue};
 use ort::value::{DynValue, TensorElementType, TensorRef, ValueType};
 
 use super::pool::Slot;
-use super::session::{SessionOptions, Spinning, open_session};
+use super::session::{Purpose, SessionOptions, open_session};
 use super::{CancelToken, Tensor, TensorData, background};
 use crate::{Error, Result};
 
@@ -47,7 +47,7 @@ impl Graph {
     /// [`Error::DeviceUnavailable`], and those of [`crate::runtime::info`].
     pub fn open(path: impl AsRef<Path>, options: &SessionOptions) -> Result<Graph> {
         let path = path.as_ref();
-        let session = open_session(path, options, Spinning::Off)?;
+        let (session, _) = open_session(path, options, Purpose::OncePerScan)?;
         let loaded = Loaded {
             name: file_name(path),
             inputs: ports(session.inputs()),

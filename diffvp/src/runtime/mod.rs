@@ -22,6 +22,7 @@ mod decoder;
 mod device;
 mod environment;
 mod graph;
+mod kernels;
 mod library;
 mod permits;
 mod pool;
@@ -35,7 +36,7 @@ pub use environment::{RuntimeInfo, info, telemetry_state};
 pub use graph::{Graph, Port};
 pub use library::{LIBRARY_VERSION, cache_dir, search_places};
 pub(crate) use permits::Permits;
-pub use session::SessionOptions;
+pub use session::{Kernels, SessionOptions};
 pub use tensor::{Tensor, TensorData};
 
 /// Oldest minor version of ONNX Runtime (1.x) whose interface this crate uses.

@@ -7,7 +7,7 @@ use ort::session::Session;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 
 use super::graph::file_name;
-use super::{Device, GpuOptions, environment};
+use super::{Device, GpuOptions, environment, kernels};
 use crate::{Error, Result};
 
 /// How graphs are loaded.
@@ -17,6 +17,8 @@ pub struct SessionOptions {
     pub device: Device,
     /// How a GPU is used.
     pub gpu: GpuOptions,
+    /// Kernels of the decoder's four- and eight-bit products on the processor.
+    pub kernels: Kernels,
     /// Threads inside an operator; 0 for all cores.
     pub threads: usize,
     /// The ONNX Runtime library; see the [module](crate::runtime) for where it is looked for without one.
@@ -47,16 +49,34 @@ impl SessionOptions {
     }
 }
 
-/// Whether idle threads of a session wait actively for the next operator.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Spinning {
-    /// For the decoder, whose operators are short: a quarter of its speed.
-    On,
-    /// For graphs that run once per scan: idle threads leave the cores to others.
-    Off,
+/// Whose kernels multiply with the decoder's four- and eight-bit weights on the processor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Kernels {
+    /// Those of this crate where the processor has AVX-512 VNNI and the weights are stored in blocks of 32 or 128, those of
+    /// ONNX Runtime elsewhere. Both round activations alike and differ in the last digits of a sum.
+    #[default]
+    Best,
+    /// Those of ONNX Runtime.
+    OnnxRuntime,
 }
 
-pub(super) fn open_session(path: &Path, options: &SessionOptions, spinning: Spinning) -> Result<Session> {
+/// What a session is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Decoding, whose operators are short: idle threads wait actively for the next one (a quarter of the speed), and our
+    /// own kernels multiply.
+    Decoding,
+    /// A graph that runs once per scan: idle threads leave the cores to others.
+    OncePerScan,
+}
+
+/// A session, and the instructions that our own kernels use in it if they do.
+pub(super) fn open_session(
+    path: &Path,
+    options: &SessionOptions,
+    purpose: Purpose,
+) -> Result<(Session, Option<&'static str>)> {
     let runtime = environment::runtime(options.library.as_deref())?;
     let file = file_name(path);
     let internal = |error: &dyn std::fmt::Display| Error::Internal { detail: format!("session options: {error}") };
@@ -67,7 +87,7 @@ pub(super) fn open_session(path: &Path, options: &SessionOptions, spinning: Spin
         .and_then(|b| b.with_intra_threads(options.resolved_threads()).map_err(|e| internal(&e)))
         .and_then(|b| b.with_deterministic_compute(true).map_err(|e| internal(&e)))
         .and_then(|b| {
-            let value = if spinning == Spinning::On { "1" } else { "0" };
+            let value = if purpose == Purpose::Decoding { "1" } else { "0" };
             b.with_config_entry("session.intra_op.allow_spinning", value).map_err(|e| internal(&e))
         })?;
     if !providers.is_empty() {
@@ -81,7 +101,12 @@ pub(super) fn open_session(path: &Path, options: &SessionOptions, spinning: Spin
             builder = builder.with_disable_cpu_fallback().map_err(|e| internal(&e))?;
         }
     }
-    builder.commit_from_file(path).map_err(|error| {
+    let own = if purpose == Purpose::Decoding { with_own_kernels(path, options)? } else { None };
+    let session = match &own {
+        Some((model, _)) => commit_model(builder, path, model),
+        None => builder.commit_from_file(path),
+    };
+    let session = session.map_err(|error| {
         let detail = error.to_string();
         if options.device == Device::Cpu || is_of_file(error.code()) {
             Error::PackageContent { file, detail }
@@ -90,7 +115,26 @@ pub(super) fn open_session(path: &Path, options: &SessionOptions, spinning: Spin
             // kernel for an operator.
             Error::DeviceUnavailable { device: options.device.to_string(), detail: format!("{file}: {detail}") }
         }
-    })
+    })?;
+    Ok((session, own.map(|(_, instructions)| instructions)))
+}
+
+/// The model at `path` with our own kernels, and the instructions they use, where it and the machine have a use for them.
+fn with_own_kernels(path: &Path, options: &SessionOptions) -> Result<Option<(Vec<u8>, &'static str)>> {
+    let Some(instructions) = kernels::instructions() else { return Ok(None) };
+    if options.device != Device::Cpu || options.kernels != Kernels::Best {
+        return Ok(None);
+    }
+    let mut model = std::fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    Ok((kernels::rename(&mut model) > 0).then_some((model, instructions)))
+}
+
+/// A session of a model in memory whose further files lie beside `path`.
+fn commit_model(builder: SessionBuilder, path: &Path, model: &[u8]) -> ort::Result<Session> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    kernels::register(builder)?
+        .with_config_entry("session.model_external_initializers_file_folder_path", folder.to_string_lossy())?
+        .commit_from_memory(model)
 }
 
 fn register(

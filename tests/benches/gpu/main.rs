@@ -18,7 +18,7 @@ use clap::{Parser, ValueEnum};
 use diffvp::Device;
 use diffvp::runtime::{GpuOptions, SessionOptions};
 
-use models::Shape;
+use diffvp_tests::decoders::Shape;
 use table::{Table, command_line};
 
 /// Compare a device with the processor and with its limits.

@@ -6,10 +6,10 @@ use diffvp::runtime::{CancelToken, Decoder, GpuOptions, Graph, LogitRows, Sessio
 use diffvp_exporter::config::LlamaConfig;
 use diffvp_exporter::graphs::{DecoderOptions, classifier, difference, encoder};
 
-use crate::models::{Shape, decoder_graph, graph, sizes, vision};
-use crate::speed::{argmax, noise};
+use crate::models::{decoder_graph, graph, model, vision};
 use crate::table::Table;
 use crate::{AnyError, Setting, Sizes};
+use diffvp_tests::decoders::{Shape, argmax, noise, sizes};
 
 /// Largest error of the largest value: float32 on both sides, in another order.
 const F32_TOLERANCE: f32 = 1e-3;
@@ -126,7 +126,7 @@ fn write(
 
 fn decoder(setting: &Setting, table: &mut Table, name: &str, options: DecoderOptions) -> Result<(), AnyError> {
     let shape = if setting.sizes == Sizes::Full { Shape::TinyLlama } else { Shape::Small };
-    let mut config = shape.model(Sizes::Small);
+    let mut config = model(shape, Sizes::Small);
     if setting.sizes == Sizes::Full {
         // Four layers of it: as wide, and quick to make.
         config.decoder.layers = 4;

@@ -4,9 +4,9 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::models::Shape;
 use crate::table::Table;
 use crate::{AnyError, Setting, Sizes};
+use diffvp_tests::decoders::Shape;
 
 pub(crate) fn run(setting: &Setting, table: &mut Table, shape: Shape) -> Result<(), AnyError> {
     let Some((python, script)) = &setting.python else {

@@ -7,9 +7,10 @@ use diffvp::runtime::GpuOptions;
 use diffvp::{Device, Flow, ReportOptions, Reporter, Scan};
 use diffvp_exporter::graphs::DecoderOptions;
 
-use crate::models::{self, Shape};
+use crate::models;
 use crate::table::{Table, gpu_memory};
 use crate::{AnyError, Setting};
+use diffvp_tests::decoders::Shape;
 
 const TOKENS: usize = 400;
 

@@ -6,8 +6,9 @@ use std::time::Instant;
 use diffvp::Device;
 use diffvp::runtime::{CancelToken, Decoder, GpuOptions, Graph, LogitRows, SessionOptions, Tensor};
 use diffvp_exporter::graphs::{DecoderOptions, encoder as encoder_graph};
+use diffvp_tests::decoders::{Shape, argmax, median, noise, sizes};
 
-use crate::models::{Shape, decoder_graph, graph, sizes, vision};
+use crate::models::{decoder_graph, graph, model, vision};
 use crate::table::{Table, command_line, gpu_memory};
 use crate::{AnyError, Setting, Sizes};
 
@@ -27,27 +28,6 @@ const CARDS: [(&str, f64, f64, f64); 3] =
 pub(crate) fn card() -> Option<&'static (&'static str, f64, f64, f64)> {
     let name = command_line("nvidia-smi", &["--query-gpu=name", "--format=csv,noheader"])?;
     CARDS.iter().find(|card| name.contains(card.0))
-}
-
-/// Numbers from −1 to 1 that depend on the seed alone.
-pub(crate) fn noise(count: usize, seed: u64) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x1234_5678_9abc_def1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-    };
-    (0..count).map(|_| next()).collect()
-}
-
-pub(crate) fn argmax(logits: &[f32]) -> usize {
-    (0..logits.len()).fold(0, |best, i| if logits[i] > logits[best] { i } else { best })
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 fn seconds<T>(work: impl FnOnce() -> Result<T, AnyError>) -> Result<(T, f64), AnyError> {
@@ -103,7 +83,7 @@ pub(crate) fn of_package(setting: &Setting, table: &mut Table, shape: Shape, pac
 }
 
 pub(crate) fn other_storages(setting: &Setting, table: &mut Table, shape: Shape) -> Result<(), AnyError> {
-    let config = shape.model(Sizes::Small);
+    let config = model(shape, Sizes::Small);
     for (name, options) in [("int4, block 32", DecoderOptions::int4(32)), ("f16", DecoderOptions::f32())] {
         let folder = setting.folder.join("storage");
         let path = folder.join("decoder.onnx");

@@ -1,0 +1,137 @@
+//! `MatMulNBits` as an operator of ONNX Runtime.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ort::operator::{ComputeContext, Kernel, KernelContext, Operator, OperatorDomain, OperatorInput, OperatorOutput};
+use ort::value::{DynTensorValueType, TensorElementType};
+
+use super::DOMAIN;
+use super::layout::Layout;
+use super::packed::Packed;
+use super::vnni::{Activations, Results, products};
+
+/// The domain with the operator.
+pub(super) fn domain() -> ort::Result<OperatorDomain> {
+    OperatorDomain::new(DOMAIN)?.add(MatMulNBits)
+}
+
+struct MatMulNBits;
+
+impl Operator for MatMulNBits {
+    type Kernel<'attr> = Product;
+
+    fn name(&self) -> &str {
+        "MatMulNBits"
+    }
+
+    fn inputs(&self) -> impl IntoIterator<Item = OperatorInput> {
+        [
+            OperatorInput::required(TensorElementType::Float32),
+            OperatorInput::required(TensorElementType::Uint8),
+            OperatorInput::required(TensorElementType::Float32),
+            OperatorInput::optional(TensorElementType::Uint8),
+        ]
+    }
+
+    fn outputs(&self) -> impl IntoIterator<Item = OperatorOutput> {
+        [OperatorOutput::required(TensorElementType::Float32)]
+    }
+
+    fn create_kernel<'attr>(&self, context: &KernelContext<'attr>) -> ort::Result<Product> {
+        contained(|| Product::new(context))
+    }
+}
+
+/// Turns a panic into an error: it must not unwind into ONNX Runtime, which is C++.
+fn contained<T>(work: impl FnOnce() -> ort::Result<T>) -> ort::Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(ort::Error::new("a product ended with a panic")))
+}
+
+struct Product {
+    weight: Packed,
+    activations: Activations,
+}
+
+impl Product {
+    fn new(context: &KernelContext<'_>) -> ort::Result<Product> {
+        let size = |name: &str| {
+            let value = context.get::<i64>(name).and_then(|v| usize::try_from(v).ok()).filter(|&v| v > 0);
+            value.ok_or_else(|| ort::Error::new(format!("the attribute {name} is missing or not positive")))
+        };
+        let symmetric = context.inputs()?.len() < 4;
+        let layout =
+            Layout { n: size("N")?, k: size("K")?, bits: size("bits")?, block: size("block_size")?, symmetric };
+        let [codes, scales] = [1, 2].map(|i| context.constant_input::<DynTensorValueType>(i));
+        let (codes, scales) = (codes?, scales?);
+        let zeros = if symmetric { None } else { Some(context.constant_input::<DynTensorValueType>(3)?) };
+        let zeros = match &zeros {
+            Some(zeros) => zeros.try_extract_tensor::<u8>()?.1,
+            None => &[],
+        };
+        let (codes, scales) = (codes.try_extract_tensor::<u8>()?.1, scales.try_extract_tensor::<f32>()?.1);
+        let weight = Packed::new(layout, codes, scales, zeros).ok_or_else(|| {
+            ort::Error::new(format!("the stored parts do not make a weight of {layout:?}, or memory does not hold it"))
+        })?;
+        Ok(Product { weight, activations: Activations::default() })
+    }
+
+    fn multiply(&mut self, context: &ComputeContext) -> ort::Result<()> {
+        let layout = self.weight.layout;
+        let missing = |what: &str| ort::Error::new(format!("a product without {what}"));
+        let x = context.input(0)?.ok_or_else(|| missing("activations"))?;
+        let (shape, x) = x.try_extract_tensor::<f32>()?;
+        let mut shape = shape.to_vec();
+        match shape.last_mut() {
+            Some(k) if usize::try_from(*k) == Ok(layout.k) => *k = layout.n as i64,
+            _ => return Err(ort::Error::new(format!("activations of {shape:?} for a weight of {} columns", layout.k))),
+        }
+        let mut y = context.output(0, shape)?.ok_or_else(|| missing("a place for results"))?;
+        let (_, y) = y.try_extract_tensor_mut::<f32>()?;
+
+        let rows = self.activations.resize(x, &layout);
+        let rounding: Vec<_> = self.activations.rows(x, &layout).map(Mutex::new).collect();
+        in_parallel(context, rows, if rows < FEW_ROWS { 1 } else { rows }, |row| {
+            rounding[row].lock().unwrap_or_else(|e| e.into_inner()).round(&layout);
+        })?;
+        drop(rounding);
+
+        let (results, tiles) = (Results::new(y), layout.tiles());
+        let piece = (PIECE_BYTES / (64 * self.weight.tile_lines()).max(1)).clamp(1, tiles);
+        let pieces = tiles.div_ceil(piece);
+        in_parallel(context, pieces, pieces, |i| {
+            // SAFETY: each piece has tiles of its own.
+            unsafe { products(&self.weight, &self.activations, i * piece..((i + 1) * piece).min(tiles), &results) }
+        })
+    }
+}
+
+/// Rows that one thread rounds sooner than it wakes another.
+const FEW_ROWS: usize = 8;
+
+/// Bytes of weights that a thread takes at a time: worth waking it for, and none waits long for the slowest.
+const PIECE_BYTES: usize = 128 * 1024;
+
+impl Kernel for Product {
+    fn compute(&mut self, context: &ComputeContext) -> ort::Result<()> {
+        contained(|| self.multiply(context))
+    }
+}
+
+/// Does `count` pieces of work on the threads of the session, in so many batches.
+fn in_parallel(
+    context: &ComputeContext,
+    count: usize,
+    batches: usize,
+    work: impl Fn(usize) + Send + Sync,
+) -> ort::Result<()> {
+    let failed = AtomicBool::new(false);
+    context.par_for(count, batches, |i| {
+        // The thread pool is C++ too.
+        if catch_unwind(AssertUnwindSafe(|| work(i))).is_err() {
+            failed.store(true, Ordering::Relaxed);
+        }
+    })?;
+    if failed.into_inner() { Err(ort::Error::new("a product ended with a panic")) } else { Ok(()) }
+}

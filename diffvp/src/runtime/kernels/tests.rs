@@ -1,0 +1,144 @@
+//! Products against the same sums in float64, weight by weight.
+
+use super::layout::Layout;
+use super::packed::Packed;
+use super::vnni::{Activations, Results, available, products};
+
+/// Numbers from 0 to 2²⁴ − 1.
+fn random(seed: u32) -> impl FnMut() -> u32 {
+    let mut state = seed;
+    move || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state >> 8
+    }
+}
+
+struct Case {
+    layout: Layout,
+    codes: Vec<u8>,
+    scales: Vec<f32>,
+    zeros: Vec<u8>,
+    x: Vec<f32>,
+}
+
+impl Case {
+    fn new(layout: Layout, rows: usize) -> Case {
+        let mut next = random(7);
+        let blocks = layout.n * layout.blocks();
+        let zeros = if layout.symmetric { 0 } else { layout.n * layout.zero_bytes() };
+        Case {
+            layout,
+            codes: (0..blocks * layout.block_bytes()).map(|_| next() as u8).collect(),
+            scales: (0..blocks).map(|_| next() as f32 / 1e8).collect(),
+            zeros: (0..zeros).map(|_| next() as u8).collect(),
+            x: (0..rows * layout.k).map(|_| next() as f32 / (1 << 23) as f32 - 1.0).collect(),
+        }
+    }
+
+    fn weight(&self) -> Packed {
+        Packed::new(self.layout, &self.codes, &self.scales, &self.zeros).expect("sizes fit")
+    }
+
+    /// Products of some rows by the kernel.
+    fn found(&self, weight: &Packed, x: &[f32]) -> Vec<f32> {
+        let mut activations = Activations::default();
+        let rows = activations.resize(x, &self.layout);
+        activations.rows(x, &self.layout).for_each(|mut row| row.round(&self.layout));
+        let mut y = vec![0f32; rows * self.layout.n];
+        // SAFETY: there is one thread.
+        unsafe { products(weight, &activations, 0..self.layout.tiles(), &Results::new(&mut y)) };
+        y
+    }
+
+    /// One product, of activations rounded as ONNX Runtime does.
+    fn expected(&self, row: usize, n: usize) -> f64 {
+        let l = &self.layout;
+        let get = |bytes: &[u8], i: usize| match l.bits {
+            8 => bytes[i],
+            _ => bytes[i / 2] >> (4 * (i % 2)) & 15,
+        };
+        let x = &self.x[row * l.k..][..l.k];
+        let of_block = |(b, x): (usize, &[f32])| {
+            let scale = x.iter().fold(0f32, |a, v| a.max(v.abs())) / 127.0;
+            let zero = match l.symmetric {
+                true => l.middle(),
+                false => get(&self.zeros[n * l.zero_bytes()..], b).into(),
+            };
+            let codes = &self.codes[(n * l.blocks() + b) * l.block_bytes()..];
+            let value = |(i, v): (usize, &f32)| {
+                (i32::from(get(codes, i)) - zero) as f64 * f64::from((v * (1.0 / scale)).round_ties_even())
+            };
+            x.iter().enumerate().map(value).sum::<f64>() * f64::from(scale) * f64::from(self.scales[n * l.blocks() + b])
+        };
+        x.chunks(l.block).enumerate().map(of_block).sum()
+    }
+}
+
+fn layouts() -> impl Iterator<Item = Layout> {
+    let sizes = [(1, 32), (16, 50), (23, 96), (40, 128), (33, 288), (5, 640)];
+    [4, 8].into_iter().flat_map(move |bits| {
+        [32, 128].into_iter().flat_map(move |block| {
+            let both = [true, false].into_iter();
+            both.flat_map(move |symmetric| sizes.map(|(n, k)| Layout { n, k, bits, block, symmetric }))
+        })
+    })
+}
+
+#[test]
+fn products_are_those_of_the_stored_values() {
+    if !available() {
+        eprintln!("skipped: this processor has no AVX-512 VNNI");
+        return;
+    }
+    for layout in layouts() {
+        let case = Case::new(layout, 11);
+        let found = case.found(&case.weight(), &case.x);
+        let pairs = (0..11).flat_map(|row| (0..layout.n).map(move |n| (row, n)));
+        let pairs: Vec<(f64, f64)> =
+            pairs.map(|(row, n)| (case.expected(row, n), found[row * layout.n + n].into())).collect();
+        let largest = pairs.iter().fold(0f64, |a, (e, _)| a.max(e.abs()));
+        let error = pairs.iter().fold(0f64, |a, (e, f)| a.max((e - f).abs())) / largest;
+        assert!(error < 1e-6, "{layout:?}: {error:e}");
+    }
+}
+
+#[test]
+fn a_row_has_the_same_product_alone_and_among_others() {
+    if !available() {
+        eprintln!("skipped: this processor has no AVX-512 VNNI");
+        return;
+    }
+    for layout in layouts() {
+        let case = Case::new(layout, 19);
+        let weight = case.weight();
+        let together = case.found(&weight, &case.x);
+        for count in [1, 2, 3, 4, 7] {
+            let x = &case.x[5 * layout.k..][..count * layout.k];
+            assert_eq!(case.found(&weight, x), together[5 * layout.n..][..count * layout.n], "{layout:?}, {count}");
+        }
+    }
+}
+
+#[test]
+fn activations_of_zero_give_zero() {
+    if !available() {
+        eprintln!("skipped: this processor has no AVX-512 VNNI");
+        return;
+    }
+    let case = Case::new(Layout { n: 20, k: 70, bits: 4, block: 32, symmetric: false }, 1);
+    assert_eq!(case.found(&case.weight(), &[0.0; 70]), [0.0; 20]);
+}
+
+#[test]
+fn parts_of_other_sizes_are_refused() {
+    for layout in layouts() {
+        let case = Case::new(layout, 1);
+        let pack = |codes, scales, zeros| Packed::new(layout, codes, scales, zeros).is_some();
+        assert!(pack(&case.codes, &case.scales, &case.zeros));
+        assert!(!pack(&case.codes[1..], &case.scales, &case.zeros));
+        assert!(!pack(&case.codes, &case.scales[1..], &case.zeros));
+        assert!(!pack(&case.codes, &case.scales, &[case.zeros.as_slice(), &[0]].concat()));
+    }
+    let huge = Layout { n: usize::MAX / 2, k: usize::MAX / 2, bits: 4, block: 32, symmetric: true };
+    assert!(Packed::new(huge, &[], &[], &[]).is_none());
+}

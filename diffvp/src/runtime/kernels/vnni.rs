@@ -1,0 +1,250 @@
+//! Products in AVX-512 with VNNI: sixteen rows of a weight in the lanes of a register, four of their codes at a time.
+//!
+//! A result is the sum over blocks, in their order, of an exact integer times both scales. So it does not depend on how
+//! many rows of activations are multiplied at a time.
+
+use std::arch::x86_64::*;
+use std::marker::PhantomData;
+use std::ops::Range;
+
+use super::layout::{LANES, Layout};
+use super::packed::{Line, Packed};
+
+/// Whether this processor has what the functions here need.
+pub(super) fn available() -> bool {
+    is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512vnni")
+}
+
+/// Rows `[rows, k]` of activations as eight-bit integers with one scale a block, rounded as ONNX Runtime does at
+/// `accuracy_level` 4.
+#[derive(Default)]
+pub(super) struct Activations {
+    /// `[rows, blocks · block]`, zero behind k. Beside four-bit codes, eight values lie in the order 0, 2, 4, 6, 1, 3, 5, 7, as the low
+    /// and the high halves of four bytes of codes meet them.
+    values: Vec<i8>,
+    /// `[rows, blocks]`.
+    scales: Vec<f32>,
+    /// `[rows, blocks]`: sums of the values.
+    sums: Vec<i32>,
+}
+
+impl Activations {
+    /// Makes place for rows, whose number is returned. [`Activations::round`] fills it.
+    pub(super) fn resize(&mut self, x: &[f32], layout: &Layout) -> usize {
+        let (rows, blocks) = (x.len() / layout.k, layout.blocks());
+        self.values.resize(rows * blocks * layout.block, 0);
+        self.scales.resize(rows * blocks, 0.0);
+        self.sums.resize(rows * blocks, 0);
+        rows
+    }
+
+    /// The rows, to be rounded one by one.
+    pub(super) fn rows<'a>(&'a mut self, x: &'a [f32], layout: &Layout) -> impl Iterator<Item = Row<'a>> {
+        let blocks = layout.blocks();
+        let values = self.values.chunks_exact_mut(blocks * layout.block);
+        let parts = self.scales.chunks_exact_mut(blocks).zip(self.sums.chunks_exact_mut(blocks));
+        let rows = x.chunks_exact(layout.k).zip(values).zip(parts);
+        rows.map(|((x, values), (scales, sums))| Row { x, values, scales, sums })
+    }
+}
+
+/// A row of activations and the place for what it is rounded to.
+pub(super) struct Row<'a> {
+    x: &'a [f32],
+    values: &'a mut [i8],
+    scales: &'a mut [f32],
+    sums: &'a mut [i32],
+}
+
+impl Row<'_> {
+    /// # Panics
+    /// Where [`available`] is false.
+    pub(super) fn round(&mut self, layout: &Layout) {
+        assert!(available(), "this processor has no AVX-512 VNNI");
+        // SAFETY: the features are there.
+        unsafe { self.round_with_vnni(layout) }
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+    fn round_with_vnni(&mut self, layout: &Layout) {
+        let blocks = self.x.chunks(layout.block).zip(self.values.chunks_exact_mut(layout.block));
+        for ((x, values), (scale, sum)) in blocks.zip(self.scales.iter_mut().zip(self.sums.iter_mut())) {
+            let largest = x.iter().fold(0f32, |a, v| a.max(v.abs()));
+            *scale = largest / 127.0;
+            let inverse = if *scale == 0.0 { 0.0 } else { 1.0 / *scale };
+            values.fill(0);
+            let mut total = 0;
+            for (x, values) in x.chunks(8).zip(values.as_chunks_mut::<8>().0) {
+                let mut eight = [0f32; 8];
+                eight[..x.len()].copy_from_slice(x);
+                let rounded = eight.map(|v| (v * inverse).round_ties_even() as i8);
+                total += rounded.iter().map(|&v| i32::from(v)).sum::<i32>();
+                *values = match layout.bits {
+                    4 => [0, 2, 4, 6, 1, 3, 5, 7].map(|i| rounded[i]),
+                    _ => rounded,
+                };
+            }
+            *sum = total;
+        }
+    }
+}
+
+/// Results `[rows, n]`, of which threads fill tiles of their own.
+pub(super) struct Results<'a> {
+    start: *mut f32,
+    len: usize,
+    _values: PhantomData<&'a mut [f32]>,
+}
+
+// SAFETY: the caller of `products` gives each thread other tiles.
+unsafe impl Sync for Results<'_> {}
+// SAFETY: as above.
+unsafe impl Send for Results<'_> {}
+
+impl<'a> Results<'a> {
+    pub(super) fn new(values: &'a mut [f32]) -> Self {
+        Results { start: values.as_mut_ptr(), len: values.len(), _values: PhantomData }
+    }
+}
+
+/// Rows of activations that are multiplied at a time.
+const ROWS: usize = 8;
+
+/// Multiplies all rows with some tiles of the weight.
+///
+/// # Safety
+/// No other thread may have the same tiles of these results at the same time.
+///
+/// # Panics
+/// Where [`available`] is false, or the sizes do not fit each other.
+pub(super) unsafe fn products(weight: &Packed, activations: &Activations, tiles: Range<usize>, results: &Results<'_>) {
+    let layout = &weight.layout;
+    assert!(available(), "this processor has no AVX-512 VNNI");
+    let rows = results.len / layout.n;
+    let blocks = rows * layout.blocks();
+    assert!(tiles.end <= layout.tiles() && weight.lines.len() == layout.tiles() * weight.tile_lines());
+    assert!(activations.values.len() == blocks * layout.block && results.len == rows * layout.n);
+    assert!(activations.scales.len() == blocks && activations.sums.len() == blocks);
+    let multiply = match (layout.bits, layout.block, layout.symmetric) {
+        (4, 32, true) => multiply::<4, 32, true>,
+        (4, 32, false) => multiply::<4, 32, false>,
+        (4, 128, true) => multiply::<4, 128, true>,
+        (4, 128, false) => multiply::<4, 128, false>,
+        (8, 32, true) => multiply::<8, 32, true>,
+        (8, 32, false) => multiply::<8, 32, false>,
+        (8, 128, true) => multiply::<8, 128, true>,
+        (8, 128, false) => multiply::<8, 128, false>,
+        (bits, block, _) => panic!("no products of {bits} bits in blocks of {block}"),
+    };
+    // SAFETY: the features are there, the sizes fit, and the tiles are this thread's.
+    unsafe { multiply(weight, activations, rows, tiles, results) }
+}
+
+/// How many lines ahead codes are fetched. The processor does it too, but not soon enough where several rows are multiplied; each
+/// line is read once, so that it need not push activations out of the nearer caches.
+const AHEAD: usize = 64;
+
+/// # Safety
+/// Needs the features, and what [`products`] checks and asks for.
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+unsafe fn multiply<const BITS: usize, const BLOCK: usize, const SYMMETRIC: bool>(
+    weight: &Packed,
+    activations: &Activations,
+    rows: usize,
+    tiles: Range<usize>,
+    results: &Results<'_>,
+) {
+    for tile in tiles {
+        let mut row = 0;
+        while row < rows {
+            let count = (rows - row).min(ROWS);
+            macro_rules! some {
+                ($count:literal) => {
+                    // SAFETY: as above; row + count is not above rows.
+                    unsafe { rows_of_tile::<BITS, BLOCK, SYMMETRIC, $count>(weight, activations, row, tile, results) }
+                };
+            }
+            match count {
+                1 => some!(1),
+                2 => some!(2),
+                3 => some!(3),
+                4 => some!(4),
+                5 => some!(5),
+                6 => some!(6),
+                7 => some!(7),
+                _ => some!(8),
+            }
+            row += count;
+        }
+    }
+}
+
+/// M rows of activations, from `row` on, times one tile.
+///
+/// # Safety
+/// Needs the features, and what [`products`] checks and asks for.
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+unsafe fn rows_of_tile<const BITS: usize, const BLOCK: usize, const SYMMETRIC: bool, const M: usize>(
+    weight: &Packed,
+    activations: &Activations,
+    row: usize,
+    tile: usize,
+    results: &Results<'_>,
+) {
+    let layout = &weight.layout;
+    let blocks = layout.blocks();
+    let code_lines = const { BLOCK * BITS / 8 / 4 };
+    let mut line: *const Line = weight.lines[tile * weight.tile_lines()..].as_ptr();
+    let values = activations.values[row * blocks * BLOCK..].as_ptr();
+    let (scales, sums) = (&activations.scales[row * blocks..], &activations.sums[row * blocks..]);
+    let low = _mm512_set1_epi8(0xf);
+    let mut totals = [_mm512_setzero_ps(); M];
+    for block in 0..blocks {
+        // Few rows would wait for their own sums: they have two, which are added in the end.
+        let mut dots = [[_mm512_setzero_si512(); M]; 2];
+        // SAFETY: a block has so many lines, and each row so many values.
+        let weight_scales = unsafe {
+            for i in 0..code_lines {
+                // Past the end nothing is fetched, and nothing fails.
+                _mm_prefetch::<_MM_HINT_NTA>(line.wrapping_add(i + AHEAD).cast());
+                let codes = _mm512_load_si512(line.add(i).cast());
+                let mut meet = |half: usize, part: __m512i, at: usize| {
+                    for j in 0..M {
+                        let four = values.add(j * blocks * BLOCK + block * BLOCK + at).cast::<i32>().read_unaligned();
+                        let dot = &mut dots[if M < 4 { half } else { 0 }][j];
+                        *dot = _mm512_dpbusd_epi32(*dot, part, _mm512_set1_epi32(four));
+                    }
+                };
+                if BITS == 4 {
+                    meet(0, _mm512_and_si512(codes, low), 8 * i);
+                    meet(1, _mm512_and_si512(_mm512_srli_epi16::<4>(codes), low), 8 * i + 4);
+                } else {
+                    meet(i % 2, codes, 4 * i);
+                }
+            }
+            let scales = _mm512_load_ps(line.add(code_lines).cast());
+            let zeros = if SYMMETRIC {
+                _mm512_set1_epi32(layout.middle())
+            } else {
+                _mm512_load_si512(line.add(code_lines + 1).cast())
+            };
+            for j in 0..M {
+                let above = _mm512_mullo_epi32(zeros, _mm512_set1_epi32(sums[j * blocks + block]));
+                dots[0][j] = _mm512_sub_epi32(_mm512_add_epi32(dots[0][j], dots[1][j]), above);
+            }
+            line = line.add(code_lines + if SYMMETRIC { 1 } else { 2 });
+            scales
+        };
+        for j in 0..M {
+            let scale = _mm512_mul_ps(weight_scales, _mm512_set1_ps(scales[j * blocks + block]));
+            totals[j] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots[0][j]), scale, totals[j]);
+        }
+    }
+    let mask = u16::MAX >> (LANES - LANES.min(layout.n - tile * LANES));
+    for (j, total) in totals.iter().enumerate() {
+        // SAFETY: the mask ends at the end of the row, and nobody else has this tile.
+        unsafe { _mm512_mask_storeu_ps(results.start.add((row + j) * layout.n + tile * LANES), mask, *total) };
+    }
+}

@@ -1,0 +1,239 @@
+//! Speed of decoders of known shapes with seeded weights: our kernels and those of ONNX Runtime, and llama.cpp where a Python
+//! with `llama-cpp-python` is named. All take turns, so that they meet the same noise.
+//!
+//! `cargo xtask bench decode -- --shape tiny-llama --block 128`
+
+mod llama_cpp;
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use clap::{Parser, ValueEnum};
+use diffvp::runtime::{CancelToken, Decoder, Kernels, KvCache, LogitRows, SessionOptions};
+use diffvp_exporter::ModelConfig;
+use diffvp_exporter::graphs::{self, DecoderOptions};
+use diffvp_exporter::onnx::{WriteOptions, write};
+use diffvp_exporter::weights::RandomWeights;
+use diffvp_tests::decoders::{Shape, argmax, median, noise, sizes};
+
+use llama_cpp::LlamaCpp;
+
+/// Rows of a prompt.
+const PROMPT: usize = 128;
+/// Positions in the cache before steps are measured.
+const PAST: usize = 256;
+/// Rows that a draft is checked with.
+const DRAFTS: [usize; 5] = [2, 3, 4, 6, 8];
+
+#[derive(Parser)]
+struct Arguments {
+    /// Shapes of decoders.
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "small")]
+    shape: Vec<Name>,
+    /// Weights per scale of the four-bit storage: 32 or 128.
+    #[arg(long, value_delimiter = ',', default_value = "128")]
+    block: Vec<usize>,
+    /// Rounds in which all take turns.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Steps of one token a round.
+    #[arg(long, default_value_t = 32)]
+    steps: usize,
+    /// Threads.
+    #[arg(long, default_value_t = 2)]
+    threads: usize,
+    /// Folder for the models, which is kept; a temporary one without this.
+    #[arg(long, value_name = "DIR")]
+    folder: Option<PathBuf>,
+    /// A Python with llama-cpp-python and gguf.
+    #[arg(long, value_name = "FILE")]
+    python: Option<PathBuf>,
+    /// What cargo bench adds.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Name {
+    Small,
+    Smollm2,
+    TinyLlama,
+    Llama7b,
+}
+
+impl Name {
+    fn shape(self) -> Shape {
+        match self {
+            Name::Small => Shape::Small,
+            Name::Smollm2 => Shape::SmolLm2,
+            Name::TinyLlama => Shape::TinyLlama,
+            Name::Llama7b => Shape::Llama7b,
+        }
+    }
+}
+
+type AnyError = Box<dyn std::error::Error>;
+
+fn main() -> Result<(), AnyError> {
+    let arguments = Arguments::parse();
+    let temporary = tempfile::tempdir()?;
+    let folder = arguments.folder.clone().unwrap_or_else(|| temporary.path().to_path_buf());
+    for name in &arguments.shape {
+        for &block in &arguments.block {
+            compare(name.shape(), block, &arguments, &folder)?;
+        }
+    }
+    Ok(())
+}
+
+/// Something that decodes.
+trait Engine {
+    fn name(&self) -> String;
+    /// Seconds of `rows` rows into an empty cache.
+    fn prefill(&mut self, rows: usize) -> Result<f64, AnyError>;
+    /// Seconds of `steps` runs of `rows` rows behind [`PAST`] positions, all of whose logits are wanted; each run of
+    /// several rows replaces those of the one before.
+    fn steps(&mut self, rows: usize, steps: usize) -> Result<f64, AnyError>;
+}
+
+struct Ours {
+    decoder: Decoder,
+    cache: KvCache,
+    hidden: usize,
+    seconds_to_load: f64,
+}
+
+impl Ours {
+    fn open(path: &Path, shape: Shape, kernels: Kernels, threads: usize) -> Result<Self, AnyError> {
+        let begin = Instant::now();
+        let options = SessionOptions { kernels, threads, ..SessionOptions::default() };
+        let (cancel, hidden) = (CancelToken::default(), shape.config().hidden_size);
+        let decoder = Decoder::open(path, &sizes(&shape.config()), &options)?;
+        let seconds_to_load = begin.elapsed().as_secs_f64();
+        let mut cache = decoder.new_cache(PAST + 256, &cancel)?;
+        decoder.forward(&mut cache, noise(PAST * hidden, 7), LogitRows::Last, &cancel)?;
+        Ok(Ours { decoder, cache, hidden, seconds_to_load })
+    }
+}
+
+impl Engine for Ours {
+    fn name(&self) -> String {
+        self.decoder.kernels()
+    }
+
+    fn prefill(&mut self, rows: usize) -> Result<f64, AnyError> {
+        let cancel = CancelToken::default();
+        let mut cache = self.decoder.new_cache(rows, &cancel)?;
+        let prompt = noise(rows * self.hidden, 5);
+        let begin = Instant::now();
+        self.decoder.forward(&mut cache, prompt, LogitRows::Last, &cancel)?;
+        Ok(begin.elapsed().as_secs_f64())
+    }
+
+    fn steps(&mut self, rows: usize, steps: usize) -> Result<f64, AnyError> {
+        let cancel = CancelToken::default();
+        let input = noise(rows * self.hidden, 6);
+        self.cache.truncate(PAST);
+        let begin = Instant::now();
+        for _ in 0..steps {
+            if rows > 1 {
+                self.cache.truncate(PAST);
+            }
+            let wanted = if rows > 1 { LogitRows::All } else { LogitRows::Last };
+            std::hint::black_box(argmax(&self.decoder.forward(&mut self.cache, input.clone(), wanted, &cancel)?));
+        }
+        Ok(begin.elapsed().as_secs_f64())
+    }
+}
+
+fn compare(shape: Shape, block: usize, arguments: &Arguments, folder: &Path) -> Result<(), AnyError> {
+    let path = folder.join(format!("{}-{block}", shape.name().replace(' ', "-"))).join("decoder.onnx");
+    if !path.exists() {
+        let mut config = ModelConfig::demo(600);
+        config.decoder = shape.config();
+        std::fs::create_dir_all(path.parent().ok_or("a model lies in a folder")?)?;
+        let weights = RandomWeights::new(&config, 3);
+        let graph = graphs::decoder(&config, &weights, &DecoderOptions::int4(block))?;
+        // Beside the graph, as a package of this size would have them.
+        write(graph, &path, &WriteOptions { external_above_bytes: 1 << 20 })?;
+    }
+    let bytes = std::fs::metadata(&path)?.len() + std::fs::metadata(path.with_extension("onnx.data"))?.len();
+    let mut engines: Vec<Box<dyn Engine>> = Vec::new();
+    println!("\n## {}, int4, block {block}: {:.2} GB\n", shape.name(), bytes as f64 / 1e9);
+    for kernels in [Kernels::Best, Kernels::OnnxRuntime] {
+        let before = resident();
+        let ours = Ours::open(&path, shape, kernels, arguments.threads)?;
+        let (own, files) = resident();
+        println!(
+            "{}: loaded in {:.2} s; {:.2} GB of memory of its own, {:.2} GB of the file in the page cache",
+            ours.name(),
+            ours.seconds_to_load,
+            own - before.0,
+            files - before.1
+        );
+        engines.push(Box::new(ours));
+    }
+    if let Some(python) = &arguments.python {
+        engines.push(Box::new(LlamaCpp::start(python, &shape.config(), &path, PAST, arguments.threads)?));
+    }
+    let (mut rows, mut floor) = (vec![Vec::new(); engines.len()], Vec::new());
+    for _ in 0..arguments.rounds {
+        floor.push(bytes as f64 / 1e9 / read_gb_per_s(arguments.threads));
+        for (engine, times) in engines.iter_mut().zip(&mut rows) {
+            let mut round = vec![engine.prefill(PROMPT)? / PROMPT as f64];
+            round.push(engine.steps(1, arguments.steps)? / arguments.steps as f64);
+            let few = (arguments.steps / 4).max(1);
+            for draft in DRAFTS {
+                round.push(engine.steps(draft, few)? / few as f64);
+            }
+            times.push(round);
+        }
+    }
+    print!("\n| | prefill of {PROMPT}, tok/s | decode, tok/s (lowest to highest) | share of the bandwidth floor |");
+    DRAFTS.iter().for_each(|rows| print!(" {rows} rows |"));
+    println!("\n|---|---|---|---|{}", "---|".repeat(DRAFTS.len()));
+    let floor = median(floor);
+    for (engine, times) in engines.iter().zip(&rows) {
+        let column = |i: usize| times.iter().map(|round| round[i]).collect::<Vec<f64>>();
+        let (prefill, step) = (median(column(0)), median(column(1)));
+        let mut rates: Vec<f64> = column(1).iter().map(|s| 1.0 / s).collect();
+        rates.sort_by(f64::total_cmp);
+        let (low, high) = (rates[0], rates[rates.len() - 1]);
+        let name = engine.name();
+        print!("| {name} | {:.1} | {:.2} ({low:.2} to {high:.2}) |", 1.0 / prefill, 1.0 / step);
+        print!(" {:.0} % |", 100.0 * floor / step);
+        (0..DRAFTS.len()).for_each(|i| print!(" {:.2} |", median(column(2 + i)) / step));
+        println!();
+    }
+    println!("\nReading {:.2} GB with {} threads takes {:.1} ms.", bytes as f64 / 1e9, arguments.threads, 1e3 * floor);
+    Ok(())
+}
+
+/// Memory of the process in GB: its own, and of files.
+fn resident() -> (f64, f64) {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let gb = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("0 kB");
+        line.trim().trim_end_matches(" kB").parse::<f64>().unwrap_or(f64::NAN) * 1024.0 / 1e9
+    };
+    (gb("RssAnon:"), gb("RssFile:"))
+}
+
+/// What the memory gives to as many threads that only read.
+fn read_gb_per_s(threads: usize) -> f64 {
+    let bytes = vec![1u64; 64 << 20];
+    let begin = Instant::now();
+    std::thread::scope(|scope| {
+        for part in bytes.chunks(bytes.len().div_ceil(threads)) {
+            scope.spawn(move || {
+                let (lanes, _) = part.as_chunks::<8>();
+                let sum = lanes.iter().fold([0u64; 8], |mut sum, lane| {
+                    sum.iter_mut().zip(lane).for_each(|(s, v)| *s ^= v);
+                    sum
+                });
+                std::hint::black_box(sum)
+            });
+        }
+    });
+    8.0 * bytes.len() as f64 / 1e9 / begin.elapsed().as_secs_f64()
+}
