@@ -17,3 +17,4 @@ if [ ! -e "$work/fit.toml" ]; then
 fi
 "$train" fit all --config "$work/fit.toml" --data "$work/data" --run "$work/run" --cache "$work/cache" --resume ${DIFFVP_FIT:-}
 "$train" export "$work/run" --out "$work/demo.diffvp" --quantize int8 --embedding f16 --vision f16
+"$train" phrases --package "$work/demo.diffvp" --data "$work/data" --max-tokens 30000

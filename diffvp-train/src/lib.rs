@@ -12,6 +12,7 @@ pub mod fit;
 pub mod labels;
 #[cfg(feature = "torch")]
 pub mod model;
+pub mod phrases;
 mod quotes;
 pub mod run;
 pub mod statement;

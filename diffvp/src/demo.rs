@@ -17,7 +17,7 @@ macro_rules! files {
 }
 
 /// The files of the package.
-const FILES: [(&str, &[u8]); 10] = files![
+const FILES: [(&str, &[u8]); 11] = files![
     "MODEL_CARD.md",
     "classifier.onnx",
     "decoder.onnx",
@@ -25,6 +25,7 @@ const FILES: [(&str, &[u8]); 10] = files![
     "embedding.onnx",
     "encoder.onnx",
     "familiarity.safetensors",
+    "phrases.safetensors",
     "reference_bank.safetensors",
     "tokenizer.json",
     // Last: a folder without it is not taken for a package.

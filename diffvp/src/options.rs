@@ -12,7 +12,7 @@ use crate::vision::ReferencePolicy;
 ///     .seed(7)
 ///     .sampling(Sampling::Random { temperature: 0.7, top_k: 40, top_p: 0.95 });
 /// ```
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ReportOptions {
     /// Seed of everything drawn at random: the reference, and tokens where sampling is random. Default 0.
@@ -25,8 +25,25 @@ pub struct ReportOptions {
     pub max_new_tokens: Option<usize>,
     /// Report also a scan that does not show what the model is for. Default false: such a scan is refused.
     pub any_body_part: bool,
+    /// Propose tokens and check several in one run of the decoder. The text is the same without, and takes longer. Default true;
+    /// without effect where a decoder's rows depend on each other's company ([`Decoder::rows_agree`](crate::runtime::Decoder::rows_agree)).
+    pub drafting: bool,
     /// Stops the report from another thread.
     pub cancel: CancelToken,
+}
+
+impl Default for ReportOptions {
+    fn default() -> Self {
+        ReportOptions {
+            seed: 0,
+            sampling: Sampling::default(),
+            reference: ReferencePolicy::default(),
+            max_new_tokens: None,
+            any_body_part: false,
+            drafting: true,
+            cancel: CancelToken::default(),
+        }
+    }
 }
 
 impl ReportOptions {
@@ -57,6 +74,12 @@ impl ReportOptions {
     /// Sets [`any_body_part`](Self::any_body_part).
     pub fn any_body_part(mut self, any: bool) -> Self {
         self.any_body_part = any;
+        self
+    }
+
+    /// Sets [`drafting`](Self::drafting).
+    pub fn drafting(mut self, drafting: bool) -> Self {
+        self.drafting = drafting;
         self
     }
 

@@ -212,9 +212,14 @@ impl Reporter {
         let draft = Draft::new(manifest, probabilities);
         let findings = prompt::findings_text(&manifest.findings_text, &draft.present());
         let rows = prompt::assemble(manifest, &engine.codec, &engine.embedding, &contrast, &findings, cancel)?;
-        let generator =
-            Generator { decoder: &engine.decoder, embedding: &engine.embedding, codec: &engine.codec, manifest };
-        let request = Request { prompt: rows, sampler, max_new_tokens, cancel };
+        let generator = Generator {
+            decoder: &engine.decoder,
+            embedding: &engine.embedding,
+            codec: &engine.codec,
+            manifest,
+            phrases: engine.package.phrases(),
+        };
+        let request = Request { prompt: rows, sampler, max_new_tokens, drafting: options.drafting, cancel };
         let written = generator.generate(request, &mut |event| match event {
             TextEvent::Prefilled => {
                 timings.prefill = clock.lap();

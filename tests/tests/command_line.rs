@@ -70,12 +70,12 @@ fn a_report_is_the_same_twice_apart_from_timings() {
         let output = diffvp(&arguments);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let printed = String::from_utf8(output.stdout).unwrap();
+        // The last fields, which are times and what depends on them.
         let begin = printed.find("\"timings_ms\"").unwrap();
-        let end = begin + printed[begin..].find('}').unwrap();
-        (format!("{}{}", &printed[..begin], &printed[end..]), std::fs::read(&map).unwrap(), printed)
+        (printed[..begin].to_owned(), std::fs::read(&map).unwrap(), printed)
     };
     let (first, second) = (run(), run());
-    assert_eq!(first.0, second.0, "the bytes around the timings");
+    assert_eq!(first.0, second.0, "the bytes before the timings");
     assert_eq!(first.1, second.1, "the picture");
     assert!(first.1.starts_with(b"\x89PNG"));
     let report: Value = serde_json::from_str(&first.2).unwrap();
@@ -324,7 +324,9 @@ fn real_scans_become_reports() {
             let output = diffvp(&arguments);
             assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
             let mut report: Value = serde_json::from_slice(&output.stdout).unwrap();
-            report.as_object_mut().unwrap().remove("timings_ms");
+            for varies in ["timings_ms", "drafting"] {
+                report.as_object_mut().unwrap().remove(varies);
+            }
             report
         };
         let (first, second) = (report(), report());

@@ -10,6 +10,7 @@ mod export;
 #[cfg(feature = "torch")]
 mod fit;
 mod init;
+mod phrases;
 mod progress;
 mod synth;
 
@@ -35,6 +36,7 @@ pub(crate) enum Command {
     Bench(bench::Command),
     /// Write the model package of a run folder.
     Export(export::Arguments),
+    Phrases(phrases::Arguments),
     /// Judge generated reports.
     Eval(eval::Arguments),
 }
@@ -51,6 +53,7 @@ pub(crate) fn run(command: &Command) -> Result<()> {
         #[cfg(feature = "torch")]
         Command::Bench(command) => bench::run(command),
         Command::Export(arguments) => export::run(arguments),
+        Command::Phrases(arguments) => phrases::run(arguments),
         Command::Eval(arguments) => eval::run(arguments),
     }
 }

@@ -114,7 +114,7 @@ impl Sample {
     }
 
     /// Whether anything is said about the scan.
-    pub(super) fn is_reported(&self) -> bool {
+    pub(crate) fn is_reported(&self) -> bool {
         self.report.is_some() || !self.regions.is_empty()
     }
 

@@ -1,8 +1,12 @@
 //! The loop that writes a report.
 
+use std::time::Instant;
+
 use serde::Serialize;
 
+use super::drafting::{DraftCounts, Drafter, MOST_ROWS};
 use super::{Embedding, Sampler, TextCodec};
+use crate::package::PhraseBank;
 use crate::package::manifest::{DecoderSizes, Manifest, ReportForm};
 use crate::runtime::{CancelToken, Decoder, KvCache, LogitRows};
 use crate::{Error, Result};
@@ -34,6 +38,8 @@ pub(crate) struct Request<'a> {
     pub(crate) prompt: Vec<f32>,
     pub(crate) sampler: Sampler,
     pub(crate) max_new_tokens: usize,
+    /// Whether tokens are proposed and checked several at a time.
+    pub(crate) drafting: bool,
     pub(crate) cancel: &'a CancelToken,
 }
 
@@ -58,6 +64,8 @@ pub(crate) struct Generated {
     pub(crate) prompt_tokens: usize,
     /// Tokens that the model chose, without end tokens.
     pub(crate) generated_tokens: usize,
+    /// What drafting did, where it was on.
+    pub(crate) drafting: Option<DraftCounts>,
 }
 
 /// Everything that does not change between reports.
@@ -66,6 +74,7 @@ pub(crate) struct Generator<'a> {
     pub(crate) embedding: &'a Embedding,
     pub(crate) codec: &'a TextCodec,
     pub(crate) manifest: &'a Manifest,
+    pub(crate) phrases: Option<&'a PhraseBank>,
 }
 
 impl Generator<'_> {
@@ -96,13 +105,17 @@ impl Generator<'_> {
             left: request.max_new_tokens,
             generated: 0,
             prefilled: false,
+            drafter: (request.drafting && self.decoder.rows_agree())
+                .then(|| Drafter::new(self.phrases, &sizes.end_token_ids)),
+            draft_next: true,
             on_event,
         };
         let (text, sections, stop) = match &self.manifest.generation.form {
             ReportForm::Free => writer.free()?,
             ReportForm::GuidedSections { max_section_tokens, .. } => writer.guided(&headings, *max_section_tokens)?,
         };
-        Ok(Generated { text, sections, stop, prompt_tokens, generated_tokens: writer.generated })
+        let drafting = writer.drafter.as_ref().map(|drafter| drafter.counts);
+        Ok(Generated { text, sections, stop, prompt_tokens, generated_tokens: writer.generated, drafting })
     }
 
     /// Forced text of each section; empty for free reports.
@@ -147,12 +160,15 @@ struct Writer<'a> {
     left: usize,
     generated: usize,
     prefilled: bool,
+    drafter: Option<Drafter<'a>>,
+    /// Whether the next run may have a draft: not where one has left a pick uncertain.
+    draft_next: bool,
     on_event: &'a mut dyn FnMut(TextEvent<'_>) -> Result<()>,
 }
 
 impl Writer<'_> {
     fn free(&mut self) -> Result<(String, Option<Vec<SectionText>>, StopReason)> {
-        let (text, ending) = self.write(usize::MAX)?;
+        let (text, ending) = self.write(0, usize::MAX)?;
         Ok((text, None, stop_reason(ending)))
     }
 
@@ -167,7 +183,7 @@ impl Writer<'_> {
             self.waiting.extend(rows);
             (self.on_event)(TextEvent::Text(&heading.text))?;
             whole.push_str(&heading.text);
-            let (text, ending) = self.write(limit)?;
+            let (text, ending) = self.write(index, limit)?;
             whole.push_str(&text);
             sections.push(SectionText { index, text, truncated: ending != Ending::EndToken });
             if matches!(ending, Ending::ReportLimit | Ending::ContextFull) {
@@ -177,11 +193,14 @@ impl Writer<'_> {
         Ok((whole, Some(sections), StopReason::Complete))
     }
 
-    /// Writes until an end token, or `limit` tokens, or the end of the report's room.
-    fn write(&mut self, limit: usize) -> Result<(String, Ending)> {
+    /// Writes a section until an end token, or `limit` tokens, or the end of the report's room.
+    fn write(&mut self, section: usize, limit: usize) -> Result<(String, Ending)> {
+        if let Some(drafter) = &mut self.drafter {
+            drafter.begin(section);
+        }
         let mut stream = self.generator.codec.stream();
         let mut count = 0;
-        let ending = loop {
+        let ending = 'section: loop {
             if count == limit {
                 break Ending::Limit;
             }
@@ -191,18 +210,17 @@ impl Writer<'_> {
             if self.waiting_rows() > self.cache.room() {
                 break Ending::ContextFull;
             }
-            let logits = self.forward()?;
-            let id = self.sampler.pick(&logits)?;
-            if self.sizes.end_token_ids.contains(&id) {
-                break Ending::EndToken;
-            }
-            self.waiting = self.generator.embedding.embed(&[id], self.cancel)?;
-            count += 1;
-            self.left -= 1;
-            self.generated += 1;
-            let new = stream.push(id)?;
-            if !new.is_empty() {
-                (self.on_event)(TextEvent::Text(&new))?;
+            for id in self.run((limit - count).min(self.left))? {
+                if self.sizes.end_token_ids.contains(&id) {
+                    break 'section Ending::EndToken;
+                }
+                count += 1;
+                self.left -= 1;
+                self.generated += 1;
+                let new = stream.push(id)?;
+                if !new.is_empty() {
+                    (self.on_event)(TextEvent::Text(&new))?;
+                }
             }
         };
         let rest = stream.finish()?;
@@ -212,15 +230,77 @@ impl Writer<'_> {
         Ok((stream.shown().to_owned(), ending))
     }
 
-    fn forward(&mut self) -> Result<Vec<f32>> {
+    /// Runs what is waiting, with a draft behind it where one pays, and returns the tokens that were picked: from one to
+    /// `most`, of which only the last can be an end token. None where a pick has to be made again without a draft.
+    fn run(&mut self, most: usize) -> Result<Vec<u32>> {
         self.cancel.check()?;
-        let waiting = std::mem::take(&mut self.waiting);
-        let logits = self.generator.decoder.forward(&mut self.cache, waiting, LogitRows::Last, self.cancel)?;
+        let (before, waiting) = (self.cache.len(), self.waiting_rows());
+        let draft = self.draft(waiting, most);
+        let mut rows = std::mem::take(&mut self.waiting);
+        let drafted = self.embed(&draft)?;
+        let kept = if draft.is_empty() { Vec::new() } else { rows.clone() };
+        rows.extend_from_slice(&drafted);
+        let begin = Instant::now();
+        let wanted = LogitRows::From(waiting - 1);
+        let logits = self.generator.decoder.forward(&mut self.cache, rows, wanted, self.cancel)?;
+        let seconds = begin.elapsed().as_secs_f64();
         if !self.prefilled {
             self.prefilled = true;
             (self.on_event)(TextEvent::Prefilled)?;
         }
-        Ok(logits)
+
+        self.draft_next = true;
+        let mut picked = Vec::new();
+        let mut checked = 0;
+        for (i, logits) in logits.chunks_exact(self.sizes.vocab_size).enumerate() {
+            let sampler = self.sampler.clone();
+            let pick = self.sampler.pick(logits)?;
+            if !pick.certain && !draft.is_empty() {
+                // The last digits would decide, and they may depend on the rows of a run: decide as without a draft.
+                self.sampler = sampler;
+                self.draft_next = false;
+                let width = self.sizes.hidden_size;
+                (self.waiting, checked) = match i {
+                    0 => (kept, 0),
+                    _ => (drafted[(i - 1) * width..i * width].to_vec(), i),
+                };
+                self.cache.truncate(if i == 0 { before } else { before + waiting + i - 1 });
+                break;
+            }
+            picked.push(pick.id);
+            let accepted = draft.get(i) == Some(&pick.id);
+            checked = draft.len().min(i + 1);
+            if self.sizes.end_token_ids.contains(&pick.id) {
+                self.cache.truncate(before + waiting + i);
+                break;
+            }
+            if let Some(drafter) = &mut self.drafter {
+                drafter.push(pick.id);
+            }
+            if !accepted {
+                self.cache.truncate(before + waiting + i);
+                self.waiting = self.embed(&[pick.id])?;
+                break;
+            }
+        }
+        if let Some(drafter) = &mut self.drafter {
+            let accepted = picked.iter().zip(&draft).filter(|(a, b)| a == b).count();
+            drafter.ran(waiting + draft.len(), seconds, accepted, checked, draft.len());
+        }
+        Ok(picked)
+    }
+
+    /// What to propose behind so many waiting rows, where `most` tokens may be picked.
+    fn draft(&mut self, waiting: usize, most: usize) -> Vec<u32> {
+        let room = (self.cache.room() - waiting).min(most - 1);
+        match &mut self.drafter {
+            Some(drafter) if self.draft_next && waiting < MOST_ROWS => drafter.draft(waiting, room),
+            _ => Vec::new(),
+        }
+    }
+
+    fn embed(&self, ids: &[u32]) -> Result<Vec<f32>> {
+        self.generator.embedding.embed(ids, self.cancel)
     }
 
     fn waiting_rows(&self) -> usize {

@@ -54,7 +54,20 @@ impl std::fmt::Display for Sampling {
     }
 }
 
+/// A picked token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Pick {
+    pub(crate) id: u32,
+    /// Whether logits that differ in their last digits would have given the same token.
+    pub(crate) certain: bool,
+}
+
+/// Differences that a pick must bear to be certain: of logits, as a share of the largest; of probabilities. Runs of one and of
+/// several rows differ by some 10⁻⁶ in float32.
+const MARGIN: f32 = 1e-3;
+
 /// Picks tokens for one report.
+#[derive(Clone)]
 pub(crate) struct Sampler {
     sampling: Sampling,
     random: Pcg64,
@@ -70,17 +83,17 @@ impl Sampler {
     ///
     /// # Errors
     /// [`Error::Inference`] for logits that are not numbers.
-    pub(crate) fn pick(&mut self, logits: &[f32]) -> Result<u32> {
+    pub(crate) fn pick(&mut self, logits: &[f32]) -> Result<Pick> {
         if logits.is_empty() || logits.iter().any(|l| l.is_nan()) {
             return Err(Error::Inference { graph: "decoder".into(), detail: "the logits hold NaN".into() });
         }
         match self.sampling {
-            Sampling::Greedy => Ok(argmax(logits)),
+            Sampling::Greedy => Ok(largest(logits)),
             Sampling::Random { temperature, top_k, top_p } => Ok(self.draw(logits, temperature, top_k, top_p)),
         }
     }
 
-    fn draw(&mut self, logits: &[f32], temperature: f32, top_k: usize, top_p: f32) -> u32 {
+    fn draw(&mut self, logits: &[f32], temperature: f32, top_k: usize, top_p: f32) -> Pick {
         let mut ids: Vec<u32> = (0..logits.len() as u32).collect();
         let by_logit = |a: &u32, b: &u32| logits[*b as usize].total_cmp(&logits[*a as usize]).then(a.cmp(b));
         if top_k > 0 && top_k < ids.len() {
@@ -101,25 +114,29 @@ impl Sampler {
             })
             .map_or(weights.len(), |last| last + 1);
         weights.truncate(keep);
-        let mut point = self.random.random::<f64>() * weights.iter().sum::<f64>();
+        let sum: f64 = weights.iter().sum();
+        let mut point = self.random.random::<f64>() * sum;
+        let margin = f64::from(MARGIN) * sum;
         for (&id, weight) in ids.iter().zip(&weights) {
-            point -= weight;
-            if point < 0.0 {
-                return id;
+            if point < *weight {
+                return Pick { id, certain: point > margin && weight - point > margin };
             }
+            point -= weight;
         }
-        ids[keep - 1]
+        Pick { id: ids[keep - 1], certain: false }
     }
 }
 
-fn argmax(logits: &[f32]) -> u32 {
-    let mut best = 0;
-    for (index, logit) in logits.iter().enumerate() {
-        if *logit > logits[best] {
-            best = index;
+fn largest(logits: &[f32]) -> Pick {
+    let (mut best, mut second) = (0, f32::NEG_INFINITY);
+    for (index, &logit) in logits.iter().enumerate().skip(1) {
+        if logit > logits[best] {
+            (best, second) = (index, logits[best]);
+        } else {
+            second = second.max(logit);
         }
     }
-    best as u32
+    Pick { id: best as u32, certain: logits[best] - second > MARGIN * logits[best].abs().max(second.abs()) }
 }
 
 #[cfg(test)]
@@ -131,7 +148,9 @@ mod tests {
     #[test]
     fn greedy_takes_the_first_of_equals_and_refuses_nan() {
         let mut sampler = Sampler::new(Sampling::Greedy, 0).unwrap();
-        assert_eq!(sampler.pick(&LOGITS).unwrap(), 1);
+        assert_eq!(sampler.pick(&LOGITS).unwrap(), Pick { id: 1, certain: false });
+        assert_eq!(sampler.pick(&[-3.0, 1.0, 0.9]).unwrap(), Pick { id: 1, certain: true });
+        assert!(!sampler.pick(&[1.0, 0.9995]).unwrap().certain);
         assert!(sampler.pick(&[0.0, f32::NAN]).is_err());
         assert!(sampler.pick(&[]).is_err());
     }
@@ -142,7 +161,7 @@ mod tests {
         let mut sampler = Sampler::new(sampling, 7).unwrap();
         let mut counts = [0f64; 5];
         for _ in 0..20_000 {
-            counts[sampler.pick(&LOGITS).unwrap() as usize] += 1.0;
+            counts[sampler.pick(&LOGITS).unwrap().id as usize] += 1.0;
         }
         let weights: Vec<f64> = LOGITS.iter().map(|l| f64::from(l / 2.0).exp()).collect();
         let total: f64 = weights.iter().sum();
@@ -155,7 +174,7 @@ mod tests {
     fn filters_exclude_and_seeds_repeat() {
         let run = |sampling, seed| {
             let mut sampler = Sampler::new(sampling, seed).unwrap();
-            (0..300).map(|_| sampler.pick(&LOGITS).unwrap()).collect::<Vec<_>>()
+            (0..300).map(|_| sampler.pick(&LOGITS).unwrap().id).collect::<Vec<_>>()
         };
         let top_k = Sampling::Random { temperature: 5.0, top_k: 2, top_p: 1.0 };
         assert!(run(top_k, 1).iter().all(|id| [1, 3].contains(id)));

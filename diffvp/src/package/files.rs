@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use super::manifest::{FileEntry, Manifest};
-use super::{Familiarity, ReferenceBank, names, onnx, some_of};
+use super::{Familiarity, PhraseBank, ReferenceBank, names, onnx, some_of};
 use crate::files::{read_error, sha256_file};
 use crate::{Error, Result, Warning, WarningCode};
 
@@ -71,6 +71,14 @@ pub(super) fn open_familiarity(folder: &Path, manifest: &Manifest) -> Result<Opt
     let Some(spec) = &manifest.familiarity else { return Ok(None) };
     let cells = manifest.vision.feature_grid.iter().product();
     Familiarity::read(&folder.join(names::FAMILIARITY), cells, spec.limit).map(Some)
+}
+
+/// Phrases of training reports, where the package lists them.
+pub(super) fn open_phrases(folder: &Path, manifest: &Manifest) -> Result<Option<PhraseBank>> {
+    if !manifest.files.contains_key(names::PHRASES) {
+        return Ok(None);
+    }
+    PhraseBank::read(&folder.join(names::PHRASES), manifest.decoder.vocab_size).map(Some)
 }
 
 /// Checks that each graph is ONNX and that its external data are files of the package.

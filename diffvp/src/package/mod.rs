@@ -9,6 +9,7 @@ mod files;
 pub mod manifest;
 pub mod names;
 mod onnx;
+pub(crate) mod phrases;
 mod read;
 mod tensors;
 mod tokenizer;
@@ -22,6 +23,7 @@ mod tests;
 pub use bank::ReferenceBank;
 pub use familiarity::{Familiarity, describe};
 pub use manifest::Manifest;
+pub use phrases::{MAX_PHRASE_TOKENS, PhraseBank};
 pub use read::MAX_MANIFEST_BYTES;
 
 use std::fmt;
@@ -36,6 +38,7 @@ pub struct Package {
     sha256: String,
     bank: ReferenceBank,
     familiarity: Option<Familiarity>,
+    phrases: Option<PhraseBank>,
     warnings: Vec<Warning>,
 }
 
@@ -64,10 +67,11 @@ impl Package {
         files::verify(folder, &manifest)?;
         let bank = files::open_bank(folder, &manifest)?;
         let familiarity = files::open_familiarity(folder, &manifest)?;
+        let phrases = files::open_phrases(folder, &manifest)?;
         tokenizer::check(folder, &manifest)?;
         files::check_graphs(folder, &manifest)?;
         let sha256 = crate::files::sha256(&bytes);
-        Ok(Package { folder: folder.to_path_buf(), manifest, sha256, bank, familiarity, warnings })
+        Ok(Package { folder: folder.to_path_buf(), manifest, sha256, bank, familiarity, phrases, warnings })
     }
 
     /// Checks again that manifest and files on disk are those that were opened.
@@ -113,6 +117,11 @@ impl Package {
     /// What tells scans that are unlike those of training, where the package has it.
     pub fn familiarity(&self) -> Option<&Familiarity> {
         self.familiarity.as_ref()
+    }
+
+    /// Phrases of training reports, where the package has them.
+    pub fn phrases(&self) -> Option<&PhraseBank> {
+        self.phrases.as_ref()
     }
 
     /// What a user of the package should know: optional fields and files that were not used.

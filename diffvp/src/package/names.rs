@@ -16,6 +16,8 @@ pub const DECODER: &str = "decoder.onnx";
 pub const BANK: &str = "reference_bank.safetensors";
 /// What model inputs of training scans look like, where the manifest has `familiarity`.
 pub const FAMILIARITY: &str = "familiarity.safetensors";
+/// Phrases of training reports, where the package has them.
+pub const PHRASES: &str = "phrases.safetensors";
 /// The decoder's tokenizer.
 pub const TOKENIZER: &str = "tokenizer.json";
 

@@ -99,6 +99,7 @@ impl Draft {
                 scan: Geometry { dims: volume.dims(), spacing_mm: volume.spacing_mm() },
             },
             timings_ms: timings,
+            drafting: written.drafting,
             text: written.text,
             map,
         })

@@ -17,6 +17,7 @@ pub use provenance::{Geometry, Provenance, Timings};
 pub use sections::{Section, parse_sections};
 
 use crate::Warning;
+use crate::decode::DraftCounts;
 
 /// The report of one scan.
 ///
@@ -33,6 +34,8 @@ pub struct Report {
     warnings: Vec<Warning>,
     provenance: Provenance,
     timings_ms: Timings,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drafting: Option<DraftCounts>,
     #[serde(skip)]
     map: DifferenceMap,
 }
@@ -107,6 +110,11 @@ impl Report {
         &self.timings_ms
     }
 
+    /// How many runs of the decoder the text took, and what drafting brought; `None` where it was off or cannot be.
+    pub fn drafting(&self) -> Option<&DraftCounts> {
+        self.drafting.as_ref()
+    }
+
     /// Whether the model's manufacturer allows clinical use.
     pub fn clinical_use(&self) -> bool {
         self.intended_use.clinical_use
@@ -117,7 +125,7 @@ impl Report {
         &self.intended_use.statement
     }
 
-    /// The whole report as JSON. Two runs with the same inputs differ only in `timings_ms`.
+    /// The whole report as JSON. Two runs with the same inputs differ only in `timings_ms` and `drafting`.
     pub fn to_json(&self) -> String {
         // Strings, numbers and vectors always serialise; NaN is refused long before and would become null.
         serde_json::to_string_pretty(self).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"))

@@ -15,7 +15,7 @@ use ort::value::{DynTensor, Outlet, Tensor, TensorElementType, ValueType};
 use super::background::Running;
 use super::graph::{check_ports, file_name, ports};
 use super::pool::Slot;
-use super::session::{Purpose, SessionOptions, open_session};
+use super::session::{Products, Purpose, SessionOptions, open_session};
 use super::{CancelToken, Device};
 use crate::package::manifest::DecoderSizes;
 use crate::{Error, Result};
@@ -28,8 +28,7 @@ pub struct Decoder {
     device: Device,
     /// Element type of the cache.
     float: TensorElementType,
-    /// What this crate's own kernels use, if they multiply.
-    instructions: Option<&'static str>,
+    products: Products,
 }
 
 /// Keys and values of the positions that a report has used so far.
@@ -46,8 +45,10 @@ pub struct KvCache {
 pub enum LogitRows {
     /// Only the last: what decoding needs.
     Last,
-    /// One for each position: what checking a draft needs.
+    /// One for each position.
     All,
+    /// Those of this position and the ones behind it: what checking a draft needs.
+    From(usize),
 }
 
 impl Decoder {
@@ -56,7 +57,7 @@ impl Decoder {
     /// # Errors
     /// Those of [`Graph::open`](super::Graph::open).
     pub fn open(path: &Path, sizes: &DecoderSizes, options: &SessionOptions) -> Result<Self> {
-        let (session, instructions) = open_session(path, options, Purpose::Decoding)?;
+        let (session, products) = open_session(path, options, Purpose::Decoding)?;
         let name = file_name(path);
         let (inputs, outputs) = (ports(session.inputs()), ports(session.outputs()));
         let cache = [None, Some(sizes.key_value_heads), None, Some(sizes.head_dim)];
@@ -84,14 +85,7 @@ impl Decoder {
             return Err(Error::PackageContent { file: name, detail });
         }
         let float = cache_type(&session).map_err(|detail| Error::PackageContent { file: name.clone(), detail })?;
-        Ok(Decoder {
-            name,
-            session: Slot::new(session),
-            sizes: sizes.clone(),
-            device: options.device,
-            float,
-            instructions,
-        })
+        Ok(Decoder { name, session: Slot::new(session), sizes: sizes.clone(), device: options.device, float, products })
     }
 
     /// Sizes of the decoder.
@@ -101,7 +95,14 @@ impl Decoder {
 
     /// Whose kernels multiply with four- and eight-bit weights: `diffvp (avx512_vnni)` or `onnxruntime`.
     pub fn kernels(&self) -> String {
-        self.instructions.map_or_else(|| "onnxruntime".into(), |instructions| format!("diffvp ({instructions})"))
+        self.products
+            .instructions
+            .map_or_else(|| "onnxruntime".into(), |instructions| format!("diffvp ({instructions})"))
+    }
+
+    /// Whether a row has the same logits alone and among others, up to the rounding of float32: whether drafts can be checked.
+    pub fn rows_agree(&self) -> bool {
+        self.products.rows_agree
     }
 
     /// An empty cache for `capacity` positions.
@@ -145,7 +146,7 @@ impl Decoder {
     }
 
     /// Runs `rows` new positions, given as embeddings `[rows, d_llm]`, appends them to the cache, and returns
-    /// logits `[1, vocab]` or `[rows, vocab]`.
+    /// the wanted logits `[wanted, vocab]`.
     ///
     /// # Errors
     /// [`Error::ContextFull`] where the cache has no room; the cache is unchanged by any error but
@@ -153,7 +154,7 @@ impl Decoder {
     pub fn forward(
         &self,
         cache: &mut KvCache,
-        embeddings: Vec<f32>,
+        mut embeddings: Vec<f32>,
         rows: LogitRows,
         cancel: &CancelToken,
     ) -> Result<Vec<f32>> {
@@ -166,21 +167,34 @@ impl Decoder {
         if total > cache.capacity {
             return Err(Error::ContextFull { prompt: total, context: cache.capacity });
         }
+        // Attention sums a single row in another order than several: with company, every row is one of several.
+        let lonely = count == 1 && self.products.instructions.is_some() && total < cache.capacity;
+        let (run_rows, run_total) = if lonely { (2, total + 1) } else { (count, total) };
+        if lonely {
+            embeddings.extend_from_within(..);
+        }
         // Contexts are a few thousand positions; the manifest's check keeps them far below 2³¹.
-        let total_i32 = i32::try_from(total).map_err(|e| Error::Internal { detail: e.to_string() })?;
-        let out_rows = if rows == LogitRows::Last { 1 } else { count };
+        let total_i32 = i32::try_from(run_total).map_err(|e| Error::Internal { detail: e.to_string() })?;
+        let from = match rows {
+            LogitRows::Last => count - 1,
+            LogitRows::All => 0,
+            LogitRows::From(row) if row < count => row,
+            LogitRows::From(row) => {
+                return Err(Error::Internal { detail: format!("logits from row {row} of {count}") });
+            }
+        };
         let binding = &mut cache.binding;
-        let embeds = Tensor::from_array(([1, count, self.sizes.hidden_size], embeddings)).map_err(failed)?;
+        let embeds = Tensor::from_array(([1, run_rows, self.sizes.hidden_size], embeddings)).map_err(failed)?;
         binding.bind_input("inputs_embeds", &embeds).map_err(failed)?;
         let seqlens = Tensor::from_array(([1usize], vec![total_i32 - 1])).map_err(failed)?;
         binding.bind_input("seqlens_k", &seqlens).map_err(failed)?;
         let scalar: [usize; 0] = [];
         let length = Tensor::from_array((scalar, vec![total_i32])).map_err(failed)?;
         binding.bind_input("total_sequence_length", &length).map_err(failed)?;
-        let from =
-            Tensor::from_array(([1usize], vec![if rows == LogitRows::Last { -1i64 } else { 0 }])).map_err(failed)?;
-        binding.bind_input("logits_from", &from).map_err(failed)?;
-        let shape = [1, out_rows, self.sizes.vocab_size];
+        // Counted from the end, because the end is what does not change with the rows of a prompt.
+        let first = Tensor::from_array(([1usize], vec![from as i64 - run_rows as i64])).map_err(failed)?;
+        binding.bind_input("logits_from", &first).map_err(failed)?;
+        let shape = [1, run_rows - from, self.sizes.vocab_size];
         let mut logits = Tensor::<f32>::new(&Allocator::default(), shape).map_err(failed)?;
         binding.bind_output("logits", &mut logits).map_err(failed)?;
 
@@ -195,7 +209,7 @@ impl Decoder {
         drop(session);
         cache.length = total;
         let (_, values) = logits.try_extract_tensor::<f32>().map_err(failed)?;
-        Ok(values.to_vec())
+        Ok(values[..(count - from) * self.sizes.vocab_size].to_vec())
     }
 
     fn failed(&self, error: ort::Error) -> Error {

@@ -71,12 +71,17 @@ pub(super) enum Purpose {
     OncePerScan,
 }
 
-/// A session, and the instructions that our own kernels use in it if they do.
-pub(super) fn open_session(
-    path: &Path,
-    options: &SessionOptions,
-    purpose: Purpose,
-) -> Result<(Session, Option<&'static str>)> {
+/// How a session computes the products with four- and eight-bit weights.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Products {
+    /// The instructions that our own kernels use, if they multiply.
+    pub(super) instructions: Option<&'static str>,
+    /// Whether a row gives the same alone and among others, up to the rounding of float32. ONNX Runtime's own products with
+    /// weights of few bits do not: another sum rounds other activations up.
+    pub(super) rows_agree: bool,
+}
+
+pub(super) fn open_session(path: &Path, options: &SessionOptions, purpose: Purpose) -> Result<(Session, Products)> {
     let runtime = environment::runtime(options.library.as_deref())?;
     let file = file_name(path);
     let internal = |error: &dyn std::fmt::Display| Error::Internal { detail: format!("session options: {error}") };
@@ -101,9 +106,12 @@ pub(super) fn open_session(
             builder = builder.with_disable_cpu_fallback().map_err(|e| internal(&e))?;
         }
     }
-    let own = if purpose == Purpose::Decoding { with_own_kernels(path, options)? } else { None };
-    let session = match &own {
-        Some((model, _)) => commit_model(builder, path, model),
+    let (model, products) = match purpose {
+        Purpose::Decoding => with_own_kernels(path, options)?,
+        Purpose::OncePerScan => Default::default(),
+    };
+    let session = match &model {
+        Some(model) => commit_model(builder, path, model),
         None => builder.commit_from_file(path),
     };
     let session = session.map_err(|error| {
@@ -116,17 +124,22 @@ pub(super) fn open_session(
             Error::DeviceUnavailable { device: options.device.to_string(), detail: format!("{file}: {detail}") }
         }
     })?;
-    Ok((session, own.map(|(_, instructions)| instructions)))
+    Ok((session, products))
 }
 
-/// The model at `path` with our own kernels, and the instructions they use, where it and the machine have a use for them.
-fn with_own_kernels(path: &Path, options: &SessionOptions) -> Result<Option<(Vec<u8>, &'static str)>> {
-    let Some(instructions) = kernels::instructions() else { return Ok(None) };
-    if options.device != Device::Cpu || options.kernels != Kernels::Best {
-        return Ok(None);
+/// The model at `path` with our own kernels, where it and the machine have a use for them, and how its products are computed.
+fn with_own_kernels(path: &Path, options: &SessionOptions) -> Result<(Option<Vec<u8>>, Products)> {
+    if options.device != Device::Cpu {
+        return Ok(Default::default());
     }
     let mut model = std::fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
-    Ok((kernels::rename(&mut model) > 0).then_some((model, instructions)))
+    let nodes = kernels::Nodes::find(&model);
+    let instructions = kernels::instructions().filter(|_| options.kernels == Kernels::Best && nodes.fitting() > 0);
+    if instructions.is_none() {
+        return Ok((None, Products { instructions, rows_agree: nodes.fitting() + nodes.others == 0 }));
+    }
+    nodes.rename(&mut model);
+    Ok((Some(model), Products { instructions, rows_agree: nodes.others == 0 }))
 }
 
 /// A session of a model in memory whose further files lie beside `path`.

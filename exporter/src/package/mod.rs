@@ -2,7 +2,9 @@
 
 mod card;
 pub mod lineage;
+mod phrases;
 mod replace;
 mod writer;
 
+pub use phrases::add_phrases;
 pub use writer::{ExportOptions, NormalReferences, PackageContents, write_package};

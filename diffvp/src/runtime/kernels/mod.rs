@@ -2,7 +2,7 @@
 //!
 //! A step of decoding reads every weight once, so memory sets its pace, and checking a draft of a few tokens could cost
 //! as little. On processors with AVX-512 VNNI the nodes of a decoder that fit are given the name of the operator here
-//! ([`rename`]), which computes what `MatMulNBits` does: activations rounded to eight bits block by block, weights packed in the
+//! ([`Nodes`]), which computes what `MatMulNBits` does: activations rounded to eight bits block by block, weights packed in the
 //! order in which they are read.
 //!
 //! A row of a product has the same result, to the bit, alone and among others.
@@ -20,7 +20,7 @@ mod vnni;
 
 use ort::session::builder::SessionBuilder;
 
-pub(super) use rename::rename;
+pub(super) use rename::Nodes;
 
 /// Domain of the operator. As long as `com.microsoft`, which it replaces in place.
 const DOMAIN: &str = "diffvp.native";

@@ -211,9 +211,8 @@ unsafe fn rows_of_tile<const BITS: usize, const BLOCK: usize, const SYMMETRIC: b
                 _mm_prefetch::<_MM_HINT_NTA>(line.wrapping_add(i + AHEAD).cast());
                 let codes = _mm512_load_si512(line.add(i).cast());
                 let mut meet = |half: usize, part: __m512i, at: usize| {
-                    for j in 0..M {
+                    for (j, dot) in dots[if M < 4 { half } else { 0 }].iter_mut().enumerate() {
                         let four = values.add(j * blocks * BLOCK + block * BLOCK + at).cast::<i32>().read_unaligned();
-                        let dot = &mut dots[if M < 4 { half } else { 0 }][j];
                         *dot = _mm512_dpbusd_epi32(*dot, part, _mm512_set1_epi32(four));
                     }
                 };
