@@ -24,7 +24,8 @@ pub(crate) fn run() -> Result<()> {
     command.args(["--lib", "--test", "c_threads"]);
     command.env("CARGO_TARGET_DIR", folder).env("RUSTFLAGS", "-Zsanitizer=thread");
     let suppressions = root().join("tests").join("c").join("tsan.supp");
-    let options = format!("halt_on_error=1 suppressions={}", suppressions.display());
+    // Tests ask for more memory than there is, and expect to be told.
+    let options = format!("halt_on_error=1 allocator_may_return_null=1 suppressions={}", suppressions.display());
     execute(command.env("TSAN_OPTIONS", options).env("ORT_DYLIB_PATH", library))
 }
 
