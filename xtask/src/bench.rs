@@ -9,7 +9,7 @@ use crate::{Result, runtime};
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// What to measure: `report` for whole reports, `intake` for loading and preparing scans, `decode` for decoders of
-    /// known shapes.
+    /// known shapes, `drafting` for how many tokens of real reports a run of the decoder gives.
     #[arg(value_enum)]
     what: Bench,
     /// As in `cargo xtask runtime`.
@@ -25,6 +25,7 @@ enum Bench {
     Report,
     Intake,
     Decode,
+    Drafting,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
@@ -35,6 +36,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Bench::Report => "report",
         Bench::Intake => "intake",
         Bench::Decode => "decode",
+        Bench::Drafting => "drafting",
     };
     let mut bench = cargo();
     bench.args(["bench", "--package", "diffvp-tests", "--bench", name, "--"]).args(&arguments.rest);

@@ -9,7 +9,7 @@ mod files;
 pub mod manifest;
 pub mod names;
 mod onnx;
-pub(crate) mod phrases;
+mod phrases;
 mod read;
 mod tensors;
 mod tokenizer;
@@ -23,7 +23,7 @@ mod tests;
 pub use bank::ReferenceBank;
 pub use familiarity::{Familiarity, describe};
 pub use manifest::Manifest;
-pub use phrases::{MAX_PHRASE_TOKENS, PhraseBank};
+pub use phrases::{Guess, MAX_PHRASE_TOKENS, PhraseBank};
 pub use read::MAX_MANIFEST_BYTES;
 
 use std::fmt;

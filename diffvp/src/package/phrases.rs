@@ -41,12 +41,13 @@ pub struct PhraseBank {
 
 /// What probably comes next.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Guess {
-    pub(crate) token: u32,
-    /// Share of the phrases with this context that go on so.
-    pub(crate) share: f32,
+pub struct Guess {
+    /// The token.
+    pub token: u32,
+    /// Share of the phrases with this context that go on so, 0 to 1.
+    pub share: f32,
     /// Tokens of context that they have in common with the report.
-    pub(crate) context: usize,
+    pub context: usize,
 }
 
 impl PhraseBank {
@@ -97,12 +98,13 @@ impl PhraseBank {
     }
 
     /// The mark at which phrases of a section begin.
-    pub(crate) fn start(&self, section: usize) -> u32 {
+    pub fn start(&self, section: usize) -> u32 {
         start_of(section, self.vocab_size).unwrap_or(u32::MAX)
     }
 
-    /// What follows in the phrases that share the longest end of `context`.
-    pub(crate) fn next(&self, context: &[u32]) -> Option<Guess> {
+    /// What follows in the phrases that share the longest end of `context`: the tokens of a section so far, behind the
+    /// [`start`](PhraseBank::start) of the section.
+    pub fn next(&self, context: &[u32]) -> Option<Guess> {
         let longest = context.len().min(LONGEST_CONTEXT);
         // Whether any place has an end of some length falls with the length: halve.
         let (mut some, mut none) = (0, longest + 1);

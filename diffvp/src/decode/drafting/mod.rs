@@ -6,8 +6,7 @@
 
 mod pace;
 
-use crate::package::PhraseBank;
-use crate::package::phrases::Guess;
+use crate::package::{Guess, PhraseBank};
 
 pub(super) use pace::MOST_ROWS;
 use pace::Pace;

@@ -69,26 +69,38 @@ impl Row<'_> {
 
     #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
     fn round_with_vnni(&mut self, layout: &Layout) {
+        let order = match layout.bits {
+            4 => _mm_setr_epi8(0, 2, 4, 6, 1, 3, 5, 7, 8, 10, 12, 14, 9, 11, 13, 15),
+            _ => _mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
+        };
         let blocks = self.x.chunks(layout.block).zip(self.values.chunks_exact_mut(layout.block));
         for ((x, values), (scale, sum)) in blocks.zip(self.scales.iter_mut().zip(self.sums.iter_mut())) {
-            let largest = x.iter().fold(0f32, |a, v| a.max(v.abs()));
-            *scale = largest / 127.0;
-            let inverse = if *scale == 0.0 { 0.0 } else { 1.0 / *scale };
-            values.fill(0);
-            let mut total = 0;
-            for (x, values) in x.chunks(8).zip(values.as_chunks_mut::<8>().0) {
-                let mut eight = [0f32; 8];
-                eight[..x.len()].copy_from_slice(x);
-                let rounded = eight.map(|v| (v * inverse).round_ties_even() as i8);
-                total += rounded.iter().map(|&v| i32::from(v)).sum::<i32>();
-                *values = match layout.bits {
-                    4 => [0, 2, 4, 6, 1, 3, 5, 7].map(|i| rounded[i]),
-                    _ => rounded,
-                };
+            let largest = x.chunks(LANES).fold(_mm512_setzero_ps(), |a, x| _mm512_max_ps(a, _mm512_abs_ps(load(x))));
+            *scale = _mm512_reduce_max_ps(largest) / 127.0;
+            let inverse = _mm512_set1_ps(if *scale == 0.0 { 0.0 } else { 1.0 / *scale });
+            let mut total = _mm512_setzero_si512();
+            for (i, values) in values.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
+                let x = x.get(i * LANES..).unwrap_or(&[]);
+                // To the nearest, to the even one of two.
+                let rounded = _mm512_cvtps_epi32(_mm512_mul_ps(load(&x[..x.len().min(LANES)]), inverse));
+                total = _mm512_add_epi32(total, rounded);
+                let bytes = _mm_shuffle_epi8(_mm512_cvtepi32_epi8(rounded), order);
+                // SAFETY: there is place for so many bytes.
+                unsafe { _mm_storeu_si128(values.as_mut_ptr().cast(), bytes) };
             }
-            *sum = total;
+            *sum = _mm512_reduce_add_epi32(total);
         }
     }
+}
+
+/// At most [`LANES`] values, and zeros behind them.
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+#[inline]
+fn load(x: &[f32]) -> __m512 {
+    debug_assert!(x.len() <= LANES);
+    let mask = ((1u32 << x.len()) - 1) as u16;
+    // SAFETY: the mask ends where the values do.
+    unsafe { _mm512_maskz_loadu_ps(mask, x.as_ptr()) }
 }
 
 /// Results `[rows, n]`, of which threads fill tiles of their own.
