@@ -33,8 +33,8 @@ struct Curve {
 
 /// `cargo xtask bench decode -- --shape tiny-llama --block 128`, column by column.
 const CURVES: [Curve; 2] = [
-    Curve { name: "own kernels", costs: [(1, 1.0), (2, 1.0), (3, 1.06), (4, 1.06), (6, 1.26), (8, 1.54)] },
-    Curve { name: "ONNX Runtime", costs: [(1, 1.0), (2, 1.0), (3, 1.26), (4, 1.48), (6, 1.92), (8, 2.32)] },
+    Curve { name: "own kernels", costs: [(1, 1.0), (2, 1.0), (3, 1.09), (4, 1.19), (6, 1.42), (8, 1.7)] },
+    Curve { name: "ONNX Runtime", costs: [(1, 1.0), (2, 1.17), (3, 1.58), (4, 1.89), (6, 2.52), (8, 3.2)] },
 ];
 
 impl Curve {
