@@ -65,14 +65,16 @@ fn enter(body: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
 
 /// A panic as a failure.
 fn told(payload: Box<dyn Any + Send>) -> Result<(), Failure> {
-    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    let text = text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no text".to_owned());
+    let text = payload.downcast::<&'static str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|payload| payload.downcast::<String>().map(|text| *text)).unwrap_or_else(|payload| {
+        // A payload of any other type can panic when it is dropped.
+        std::mem::forget(payload);
+        "no text".to_owned()
+    });
     let mut place = PLACE.with(|place| std::mem::take(&mut *place.borrow_mut()));
     if place.is_empty() {
         place = std::mem::take(&mut *PLACE_ELSEWHERE.lock().unwrap_or_else(PoisonError::into_inner));
     }
-    // A payload can panic when it is dropped.
-    std::mem::forget(payload);
     Err(Failure::new(DIFFVP_STATUS_PANIC, format!("caught a panic, please report it: {text}{place}")))
 }
 
@@ -165,7 +167,7 @@ mod tests {
         let (status, text) = message_of(|| panic!("number {}", 7));
         assert_eq!(status, DIFFVP_STATUS_PANIC);
         assert!(text.contains("number 7") && text.contains("boundary.rs:"), "{text}");
-        let (status, text) = message_of(|| std::panic::panic_any(5u8));
+        let (status, text) = message_of(|| std::panic::panic_any(()));
         assert_eq!(status, DIFFVP_STATUS_PANIC);
         assert!(text.contains("panic"), "{text}");
         let (status, text) = message_of(|| panic!("a\0b"));
