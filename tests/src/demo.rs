@@ -58,7 +58,7 @@ pub fn package_without_difference() -> &'static Path {
         let change = |config: &mut ModelConfig| {
             (config.difference.global, config.difference.local, config.difference.prefix_tokens) = (false, false, 0);
         };
-        make_changed("demo-no-difference.diffvp", Preset::Demo, 0, ExportOptions::default(), change)
+        make_changed("demo-no-difference.diffvp", Preset::Demo, 0, true, ExportOptions::default(), change)
     })
 }
 
@@ -67,7 +67,16 @@ pub fn package_own_reference() -> &'static Path {
     static PACKAGE: OnceLock<PathBuf> = OnceLock::new();
     PACKAGE.get_or_init(|| {
         let change = |config: &mut ModelConfig| config.difference.own_reference = true;
-        make_changed("demo-own-reference.diffvp", Preset::Demo, 0, ExportOptions::default(), change)
+        make_changed("demo-own-reference.diffvp", Preset::Demo, 0, true, ExportOptions::default(), change)
+    })
+}
+
+/// A model of the same parts that is small enough to be run where each instruction takes fifty: under valgrind.
+pub fn package_minute() -> &'static Path {
+    static PACKAGE: OnceLock<PathBuf> = OnceLock::new();
+    PACKAGE.get_or_init(|| {
+        let change = |config: &mut ModelConfig| (config.encoder.width, config.classifier.backbone.width) = (1, 1);
+        make_changed("minute.diffvp", Preset::Demo, 0, false, ExportOptions::default(), change)
     })
 }
 
@@ -84,20 +93,21 @@ pub fn package_paper_vision() -> &'static Path {
 }
 
 fn make(name: &str, preset: Preset, seed: u64, options: ExportOptions) -> PathBuf {
-    make_changed(name, preset, seed, options, |_| ())
+    // Only small weights are worth a file: a full-size model keeps its seed in place of them.
+    make_changed(name, preset, seed, preset == Preset::Demo, options, |_| ())
 }
 
 fn make_changed(
     name: &str,
     preset: Preset,
     seed: u64,
+    write_weights: bool,
     options: ExportOptions,
     change: impl FnOnce(&mut ModelConfig),
 ) -> PathBuf {
     let folder = work_folder();
     let run = tempfile::tempdir_in(&folder).expect("a temporary folder");
-    // Only the small weights are worth a file: a full-size model keeps its seed in place of them.
-    init(preset, seed, preset == Preset::Demo, run.path()).expect("a run folder");
+    init(preset, seed, write_weights, run.path()).expect("a run folder");
     let sizes = run.path().join("config.json");
     let mut config: ModelConfig =
         serde_json::from_slice(&std::fs::read(&sizes).expect("the sizes")).expect("sizes that can be read");
