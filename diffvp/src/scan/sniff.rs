@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use flate2::read::GzDecoder;
+use flate2::read::MultiGzDecoder;
 
 use crate::{Error, Result};
 
@@ -36,7 +36,7 @@ pub(super) fn file(path: &Path) -> Result<Format> {
         return Ok(plain(&prefix));
     }
     let mut inside = Vec::with_capacity(PREFIX as usize);
-    let stream = GzDecoder::new(prefix.as_slice().chain(file));
+    let stream = MultiGzDecoder::new(prefix.as_slice().chain(file));
     if stream.take(PREFIX).read_to_end(&mut inside).is_err() && inside.len() < 4 {
         return Err(Error::Corrupt { detail: "the gzip stream breaks off or is damaged at its start".into() });
     }

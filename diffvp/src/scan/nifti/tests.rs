@@ -187,6 +187,19 @@ fn gzip_is_read_and_its_damage_noticed() {
 }
 
 #[test]
+fn gzip_members_are_read_as_one_stream() {
+    let bytes = sample();
+    // Cut inside the header's first bytes, inside the header, and between voxels.
+    for cut in [2, 200, 360] {
+        let joined = [gzip(&bytes[..cut]), gzip(&bytes[cut..])].concat();
+        let scan = open_bytes(&joined).unwrap();
+        assert_eq!(scan.volume().voxels_hu(), (0..12).map(|v| v as f32).collect::<Vec<_>>(), "cut at {cut}");
+    }
+    let followed = [gzip(&bytes), b"no member of a gzip file".to_vec()].concat();
+    assert!(matches!(open_bytes(&followed), Err(Error::Corrupt { .. })));
+}
+
+#[test]
 fn text_with_the_wrong_name_is_unknown() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("scan.nii.gz");
