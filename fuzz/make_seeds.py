@@ -14,7 +14,9 @@ from pathlib import Path
 import imagecodecs
 import nibabel
 import numpy as np
+import openjpeg  # Of pylibjpeg-openjpeg. pydicom looks for these two only when it packs, with some seeds written already.
 import pydicom
+import pylibjpeg
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
