@@ -12,6 +12,7 @@
 
 mod content;
 mod dicom;
+mod gzip;
 mod listing;
 mod nifti;
 mod sniff;

@@ -1,11 +1,10 @@
 //! What a file is, by its content.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{BufReader, Read};
 use std::path::Path;
 
-use flate2::read::MultiGzDecoder;
-
+use super::gzip::Members;
 use crate::{Error, Result};
 
 /// What the first bytes of a file look like.
@@ -36,7 +35,7 @@ pub(super) fn file(path: &Path) -> Result<Format> {
         return Ok(plain(&prefix));
     }
     let mut inside = Vec::with_capacity(PREFIX as usize);
-    let stream = MultiGzDecoder::new(prefix.as_slice().chain(file));
+    let stream = Members::new(prefix.as_slice().chain(BufReader::new(file)));
     if stream.take(PREFIX).read_to_end(&mut inside).is_err() && inside.len() < 4 {
         return Err(Error::Corrupt { detail: "the gzip stream breaks off or is damaged at its start".into() });
     }

@@ -44,7 +44,12 @@ pub(super) fn data_set<'a>(bytes: &'a [u8], syntax: &Syntax, start: usize) -> Re
     static LARGE: Mutex<()> = Mutex::new(());
     let large = if !damaged && inflated.len() as u64 == FEW_INFLATED {
         let guard = LARGE.lock().unwrap_or_else(PoisonError::into_inner);
-        inflated.reserve_exact((MAX_INFLATED + 1 - FEW_INFLATED) as usize);
+        let most = (MAX_INFLATED + 1 - FEW_INFLATED) as usize;
+        inflated.try_reserve_exact(most).map_err(|_| Error::LimitExceeded {
+            what: "memory for an inflated data set, in bytes".into(),
+            found: MAX_INFLATED,
+            limit: 0,
+        })?;
         damaged = stream.read_to_end(&mut inflated).is_err();
         Some(guard)
     } else {

@@ -63,9 +63,10 @@ impl<'a> Stream<'a> {
         let code = self.0;
         let (mut at, mut part_end) = (2, None);
         std::iter::from_fn(move || {
-            if let (Some(end), Some([0xff, SOD])) = (part_end, code.get(at..at + 2)) {
-                // The data of the part follow; the next part has a header of its own.
-                at = end;
+            if code.get(at..at + 2) == Some(&[0xff, SOD]) {
+                // The data of the part follow; the next part has a header of its own. A part that says it ends within
+                // its header does not lead back.
+                at = part_end.take().map_or(at, |end: usize| end.max(at));
             }
             let [marker, kind] = [*code.get(at)?, *code.get(at + 1)?];
             let length = usize::from(u16::from_be_bytes([*code.get(at + 2)?, *code.get(at + 3)?]));
@@ -141,6 +142,15 @@ mod tests {
         assert_eq!((found.size(), found.components(), found.tiles()), (Some([48, 64]), Some((1, true)), Some(1)));
         assert_eq!(found.bytes(), &code[12..]);
         assert!(found.check().is_ok() && Stream::find(b"no picture").is_none());
+    }
+
+    #[test]
+    fn a_part_that_ends_within_its_header_comes_to_an_end() {
+        let mut code = stream(64, 1, 0xff, 0xff);
+        let part = code.windows(2).rposition(|w| w == [0xff, SOT]).unwrap();
+        code[part + 9] = 12;
+        let stream = Stream::find(&code).unwrap();
+        assert!(stream.segments().take(code.len()).count() < code.len() && stream.check().is_ok());
     }
 
     #[test]

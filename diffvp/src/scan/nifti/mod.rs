@@ -13,12 +13,11 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 
-use flate2::read::MultiGzDecoder;
-
 pub use write::write_nifti;
 
+use super::gzip::Members;
 use super::{Scan, ScanFormat, ScanOptions, ScanSource};
-use crate::{Error, Result, Volume, Warning, WarningCode};
+use crate::{Error, Result, Volume, Warning, WarningCode, memory};
 use header::Header;
 
 /// The most that deflate can pack into one byte.
@@ -36,7 +35,7 @@ pub(super) fn open(path: &Path, gzip: bool, options: &ScanOptions) -> Result<Sca
     let length = file.metadata().map_err(read)?.len();
     if gzip {
         let capacity = length.saturating_mul(DEFLATE_MAX_RATIO);
-        from_reader(MultiGzDecoder::new(std::io::BufReader::with_capacity(CHUNK, file)), capacity, options)
+        from_reader(Members::new(std::io::BufReader::with_capacity(CHUNK, file)), capacity, options)
     } else {
         from_reader(file, length, options)
     }
@@ -133,11 +132,7 @@ fn read_voxels(stream: impl Read + Send, count: usize, header: &Header) -> Resul
             if values.capacity() - values.len() < more {
                 // Doubling keeps memory in proportion to what was really read.
                 let more = more.max(values.len()).min(count - values.len());
-                values.try_reserve_exact(more).map_err(|_| Error::LimitExceeded {
-                    what: "memory for voxels, in bytes".into(),
-                    found: 4 * count as u64,
-                    limit: 4 * values.len() as u64,
-                })?;
+                memory::grow(&mut values, more)?;
             }
             datatype.decode(&chunk, big_endian, scaling, &mut values);
             let _ = empty.send(chunk);
