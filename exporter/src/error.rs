@@ -62,6 +62,14 @@ pub enum Error {
         /// What is wrong.
         detail: String,
     },
+    /// A checkpoint that cannot become a decoder.
+    #[error("{path}: {detail}", path = path.display())]
+    Checkpoint {
+        /// The file or folder.
+        path: PathBuf,
+        /// What in it.
+        detail: String,
+    },
     /// A file could not be read.
     #[error("{path}: cannot read: {source}", path = path.display())]
     Read {

@@ -4,6 +4,7 @@ mod atomic;
 pub mod config;
 mod error;
 pub mod graphs;
+pub mod huggingface;
 pub mod onnx;
 pub mod package;
 pub mod quantize;

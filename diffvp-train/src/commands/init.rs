@@ -17,13 +17,13 @@ pub(crate) struct Arguments {
     /// Folder to make.
     #[arg(long, value_name = "RUN")]
     out: PathBuf,
-    /// Keep the seed in place of the weights, which are then made at export.
-    #[arg(long)]
-    no_weights: bool,
+    /// Keep the seed in place of the weights, which are then made at export, one tensor at a time.
+    #[arg(long, alias = "no-weights")]
+    random: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    init(arguments.preset, arguments.seed, !arguments.no_weights, &arguments.out)?;
+    init(arguments.preset, arguments.seed, !arguments.random, &arguments.out)?;
     eprintln!("{}: a run folder with random weights", arguments.out.display());
     Ok(())
 }

@@ -9,6 +9,7 @@ mod eval;
 mod export;
 #[cfg(feature = "torch")]
 mod fit;
+mod import;
 mod init;
 mod phrases;
 mod progress;
@@ -25,6 +26,9 @@ pub(crate) enum Command {
     Data(data::Command),
     /// Make a run folder with random weights.
     Init(init::Arguments),
+    /// Make a run folder around the weights of others.
+    #[command(subcommand)]
+    Import(import::Command),
     /// Train a model.
     #[cfg(feature = "torch")]
     Fit(fit::Arguments),
@@ -46,6 +50,7 @@ pub(crate) fn run(command: &Command) -> Result<()> {
         Command::Synth(arguments) => Ok(synth::run(arguments)?),
         Command::Data(command) => data::run(command),
         Command::Init(arguments) => init::run(arguments),
+        Command::Import(command) => import::run(command),
         #[cfg(feature = "torch")]
         Command::Fit(arguments) => fit::run(arguments),
         #[cfg(feature = "torch")]

@@ -72,9 +72,8 @@ impl Llama {
         let table = p.get("model.embed_tokens.weight")?;
         let head = if config.tie_word_embeddings { table.shallow_clone() } else { p.get("lm_head.weight")? };
         // In f64, as the exporter makes its tables.
-        let half = Tensor::arange(config.head_dim as i64 / 2, (Kind::Double, p.device()));
-        let inverse = (half * (-2.0 * f64::from(config.rope_theta).ln() / config.head_dim as f64)).exp();
-        let angles = Tensor::arange(config.context_length as i64, (Kind::Double, p.device())).outer(&inverse);
+        let frequencies = Tensor::from_slice(&config.rotary_frequencies()).to_device(p.device());
+        let angles = Tensor::arange(config.context_length as i64, (Kind::Double, p.device())).outer(&frequencies);
         let angles = Tensor::cat(&[&angles, &angles], -1);
         Ok(Llama {
             layers: (0..config.layers).map(layer).collect::<Result<_>>()?,

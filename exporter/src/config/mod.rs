@@ -7,7 +7,7 @@ mod vision;
 
 use serde::{Deserialize, Serialize};
 
-pub use decoder::LlamaConfig;
+pub use decoder::{LlamaConfig, RopeScaling};
 pub use resnet::{ResNet3dConfig, Shortcut, StageSpec, Strides};
 pub use vision::{ClassifierConfig, DifferenceConfig, PositionKind, ResamplerConfig};
 

@@ -88,6 +88,7 @@ fn small_decoder(vocab_size: usize) -> LlamaConfig {
         vocab_size,
         rms_norm_eps: 1e-5,
         rope_theta: 10_000.0,
+        rope_scaling: None,
         context_length: 1024,
         tie_word_embeddings: false,
     }

@@ -137,15 +137,18 @@ struct Builder<'c, 'w> {
 }
 
 impl<'w> Builder<'_, 'w> {
-    /// `cos_cache` and `sin_cache` `[context, head_dim / 2]` of the angles `position · θ^(−2i / head_dim)`.
+    /// `cos_cache` and `sin_cache` `[context, head_dim / 2]` of the angles of all positions.
     fn rotary_tables(&mut self) {
-        let (context, half, theta) = (self.c.context_length, self.c.head_dim / 2, self.c.rope_theta as f64);
-        let angles = move || {
-            (0..context).flat_map(move |p| (0..half).map(move |i| p as f64 * theta.powf(-(i as f64) / half as f64)))
-        };
-        let (shape, float) = ([context, half], self.float);
-        self.g.weight_of(float, "cos_cache", &shape, move || Ok(angles().map(|a| a.cos() as f32).collect()));
-        self.g.weight_of(float, "sin_cache", &shape, move || Ok(angles().map(|a| a.sin() as f32).collect()));
+        let (context, frequencies, float) = (self.c.context_length, self.c.rotary_frequencies(), self.float);
+        let shape = [context, frequencies.len()];
+        for (name, of) in [("cos_cache", f64::cos as fn(f64) -> f64), ("sin_cache", f64::sin)] {
+            let frequencies = frequencies.clone();
+            let table = move || {
+                let row = |p: usize| frequencies.iter().map(move |f| of(p as f64 * f) as f32);
+                Ok((0..context).flat_map(row).collect())
+            };
+            self.g.weight_of(float, name, &shape, table);
+        }
     }
 
     fn norm_weight(&mut self, float: DataType, name: &str) -> String {

@@ -8,7 +8,7 @@ mod spec;
 pub use files::SafetensorsWeights;
 pub use random::RandomWeights;
 pub use save::save_safetensors;
-pub use spec::{Init, TensorSpec, tensor_specs};
+pub use spec::{Init, TensorSpec, llama_specs, tensor_specs};
 
 use crate::error::Result;
 

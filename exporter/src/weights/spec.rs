@@ -44,6 +44,13 @@ pub fn tensor_specs(config: &ModelConfig) -> Vec<TensorSpec> {
     list.0
 }
 
+/// The weights of the decoder alone.
+pub fn llama_specs(config: &LlamaConfig) -> Vec<TensorSpec> {
+    let mut list = Specs::default();
+    llama(&mut list, config);
+    list.0
+}
+
 #[derive(Default)]
 struct Specs(Vec<TensorSpec>);
 

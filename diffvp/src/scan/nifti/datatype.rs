@@ -53,16 +53,14 @@ impl Datatype {
     /// Appends the voxels of `bytes` to `out`.
     pub(super) fn decode(self, bytes: &[u8], big_endian: bool, scaling: Option<(f64, f64)>, out: &mut Vec<f32>) {
         macro_rules! append {
-            ($kind:ty) => {
-                append::<{ size_of::<$kind>() }, $kind>(
-                    bytes,
-                    if big_endian { <$kind>::from_be_bytes } else { <$kind>::from_le_bytes },
-                    |raw| raw as f32,
-                    |raw| raw as f64,
-                    scaling,
-                    out,
-                )
-            };
+            ($kind:ty) => {{
+                let (plain, wide) = (|raw| raw as f32, |raw| raw as f64);
+                if big_endian {
+                    append(bytes, <$kind>::from_be_bytes, plain, wide, scaling, out)
+                } else {
+                    append(bytes, <$kind>::from_le_bytes, plain, wide, scaling, out)
+                }
+            }};
         }
         match self {
             Datatype::U8 => append!(u8),
@@ -81,7 +79,7 @@ impl Datatype {
 
 fn append<const N: usize, T: Copy>(
     bytes: &[u8],
-    read: fn([u8; N]) -> T,
+    read: impl Fn([u8; N]) -> T,
     plain: impl Fn(T) -> f32,
     wide: impl Fn(T) -> f64,
     scaling: Option<(f64, f64)>,

@@ -22,11 +22,13 @@ use header::Header;
 
 /// The most that deflate can pack into one byte.
 const DEFLATE_MAX_RATIO: u64 = 1032;
-/// Bytes read at a time, and chunks that the reader may be ahead.
-const CHUNK: usize = 1 << 20;
-const QUEUE: usize = 4;
+/// Bytes read at a time, few enough for a processor's cache, and chunks that the reader may be ahead.
+const CHUNK: usize = 1 << 18;
+const QUEUE: usize = 16;
+/// Voxels that memory is asked for at once: 512 × 512 × 512. It is touched only as it is filled.
+const USUAL_VOXELS: usize = 1 << 27;
 /// Bytes behind the voxels that are read to reach a checksum.
-const MAX_REST: usize = 64 * CHUNK;
+const MAX_REST: usize = 64 << 20;
 
 /// Opens a NIfTI file.
 pub(super) fn open(path: &Path, gzip: bool, options: &ScanOptions) -> Result<Scan> {
@@ -130,8 +132,8 @@ fn read_voxels(stream: impl Read + Send, count: usize, header: &Header) -> Resul
             }
             let more = chunk.len() / datatype.bytes();
             if values.capacity() - values.len() < more {
-                // Doubling keeps memory in proportion to what was really read.
-                let more = more.max(values.len()).min(count - values.len());
+                // Beyond a usual volume, doubling keeps memory in proportion to what was really read.
+                let more = more.max(values.len()).max(USUAL_VOXELS).min(count - values.len());
                 memory::grow(&mut values, more)?;
             }
             datatype.decode(&chunk, big_endian, scaling, &mut values);

@@ -1,11 +1,16 @@
 //! LoRA adapters in the format of Hugging Face's PEFT: names, settings, and merging into the weights they adapt.
 
+mod merge;
+
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
 use diffvp_exporter::config::LlamaConfig;
-use diffvp_exporter::weights::{Init, SafetensorsWeights, TensorSpec, Weights};
+use diffvp_exporter::weights::{Init, TensorSpec};
 use serde::{Deserialize, Serialize};
+
+pub use merge::Merged;
 
 use crate::{Error, Result};
 
@@ -32,12 +37,13 @@ pub struct LoraConfig {
 #[derive(Serialize, Deserialize)]
 struct PeftConfig {
     peft_type: String,
-    task_type: String,
+    #[serde(default)]
+    task_type: Option<String>,
     r: usize,
     lora_alpha: f64,
     #[serde(default)]
     lora_dropout: f64,
-    target_modules: Vec<String>,
+    target_modules: serde_json::Value,
     #[serde(default)]
     bias: Option<String>,
     #[serde(default)]
@@ -50,6 +56,48 @@ struct PeftConfig {
     base_model_name_or_path: Option<String>,
     #[serde(default)]
     inference_mode: bool,
+    /// Settings of other variants, which must be empty.
+    #[serde(flatten)]
+    others: BTreeMap<String, serde_json::Value>,
+}
+
+impl PeftConfig {
+    /// # Errors
+    /// [`Error::RunFolder`] where it is not there, not LoRA, or a variant that is not merged here, by name.
+    fn open(folder: &Path) -> Result<PeftConfig> {
+        let path = folder.join(ADAPTER_CONFIG);
+        let wrong = |detail: String| Error::RunFolder { path: path.clone(), detail };
+        let text = std::fs::read_to_string(&path).map_err(|e| wrong(e.to_string()))?;
+        let config: PeftConfig = serde_json::from_str(&text).map_err(|e| wrong(e.to_string()))?;
+        let none = |name: &str| match config.others.get(name) {
+            None | Some(serde_json::Value::Null | serde_json::Value::Bool(false)) => true,
+            Some(serde_json::Value::Array(list)) => list.is_empty(),
+            Some(serde_json::Value::Object(map)) => map.is_empty(),
+            Some(_) => false,
+        };
+        let other =
+            ["rank_pattern", "alpha_pattern", "modules_to_save", "layer_replication", "lora_bias", "use_qalora"]
+                .into_iter()
+                .find(|name| !none(name));
+        let refused = match &config {
+            c if c.peft_type != "LORA" => Some(format!("peft_type {}", c.peft_type)),
+            c if c.use_dora => Some("DoRA (use_dora)".into()),
+            c if c.fan_in_fan_out => Some("transposed weights (fan_in_fan_out)".into()),
+            c if c.bias.as_deref().unwrap_or("none") != "none" => Some("biases (bias)".into()),
+            c if c.r == 0 => Some("rank 0 (r)".into()),
+            _ => other.map(String::from),
+        };
+        match refused {
+            Some(what) => Err(wrong(format!("an adapter with {what} is not read; plain LoRA is"))),
+            None => Ok(config),
+        }
+    }
+
+    /// Factor of the update: α / r, or α / √r where the scale is rank-stabilised (arXiv 2312.03732).
+    fn scale(&self) -> f64 {
+        let rank = self.r as f64;
+        self.lora_alpha / if self.use_rslora { rank.sqrt() } else { rank }
+    }
 }
 
 impl LoraConfig {
@@ -96,45 +144,21 @@ impl LoraConfig {
     pub fn save(&self, folder: &Path, base: Option<&str>) -> Result<()> {
         let config = PeftConfig {
             peft_type: "LORA".into(),
-            task_type: "CAUSAL_LM".into(),
+            task_type: Some("CAUSAL_LM".into()),
             r: self.rank,
             lora_alpha: self.alpha,
             lora_dropout: self.dropout,
-            target_modules: self.targets.clone(),
+            target_modules: self.targets.clone().into(),
             bias: Some("none".into()),
             fan_in_fan_out: false,
             use_dora: false,
             use_rslora: false,
             base_model_name_or_path: base.map(str::to_string),
             inference_mode: true,
+            others: BTreeMap::new(),
         };
         let json = serde_json::to_string_pretty(&config).unwrap_or_default();
         Ok(diffvp::files::write_atomic(folder.join(ADAPTER_CONFIG), |out| out.write_all(json.as_bytes()))?)
-    }
-
-    /// Reads `adapter_config.json`.
-    ///
-    /// # Errors
-    /// [`Error::RunFolder`] where it is not there, not LoRA, or a variant that is not merged here (DoRA, biases).
-    pub fn open(folder: &Path) -> Result<LoraConfig> {
-        let path = folder.join(ADAPTER_CONFIG);
-        let wrong = |detail: String| Error::RunFolder { path: path.clone(), detail };
-        let text = std::fs::read_to_string(&path).map_err(|e| wrong(e.to_string()))?;
-        let config: PeftConfig = serde_json::from_str(&text).map_err(|e| wrong(e.to_string()))?;
-        let plain = config.peft_type == "LORA"
-            && !config.use_dora
-            && !config.use_rslora
-            && !config.fan_in_fan_out
-            && config.bias.as_deref().unwrap_or("none") == "none";
-        if !plain || config.r == 0 {
-            return Err(wrong("only plain LoRA is read: no DoRA, no rank-stabilised scale, no biases".into()));
-        }
-        Ok(LoraConfig {
-            rank: config.r,
-            alpha: config.lora_alpha,
-            dropout: config.lora_dropout,
-            targets: config.target_modules,
-        })
     }
 }
 
@@ -156,83 +180,36 @@ pub fn names(module: &str) -> [String; 2] {
     ["A", "B"].map(|part| format!("base_model.model.{module}.lora_{part}.weight"))
 }
 
-/// Weights with an adapter merged in.
-pub struct Merged<'w> {
-    base: &'w dyn Weights,
-    adapter: SafetensorsWeights,
-    config: LoraConfig,
-}
-
-impl<'w> Merged<'w> {
-    /// The adapter of a folder over `base`.
-    ///
-    /// # Errors
-    /// Those of [`LoraConfig::open`] and of the file of tensors.
-    pub fn open(base: &'w dyn Weights, folder: &Path) -> Result<Self> {
-        let config = LoraConfig::open(folder)?;
-        Ok(Merged { base, adapter: SafetensorsWeights::open(folder.join(ADAPTER_WEIGHTS))?, config })
-    }
-}
-
-impl Weights for Merged<'_> {
-    /// `W + (α / r) · B A` where the matrix is adapted.
-    fn tensor(&self, name: &str, shape: &[usize]) -> diffvp_exporter::Result<Vec<f32>> {
-        let mut values = self.base.tensor(name, shape)?;
-        let Some(module) = name.strip_suffix(".weight") else { return Ok(values) };
-        if !self.config.targets.iter().any(|t| module.ends_with(&format!(".{t}"))) || shape.len() != 2 {
-            return Ok(values);
-        }
-        let ([a, b], rank, scale) = (names(module), self.config.rank, self.config.scale());
-        let a = self.adapter.tensor(&a, &[rank, shape[1]])?;
-        let b = self.adapter.tensor(&b, &[shape[0], rank])?;
-        for (row, b) in values.chunks_mut(shape[1]).zip(b.chunks(rank)) {
-            for (column, value) in row.iter_mut().enumerate() {
-                let update: f64 = (0..rank).map(|r| f64::from(b[r]) * f64::from(a[r * shape[1] + column])).sum();
-                *value = (f64::from(*value) + scale * update) as f32;
-            }
-        }
-        Ok(values)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use diffvp_exporter::ModelConfig;
-    use diffvp_exporter::weights::{RandomWeights, save_safetensors};
 
     #[test]
-    fn settings_survive_peft_and_variants_are_refused() {
+    fn settings_survive_and_variants_are_refused_by_name() {
         let folder = tempfile::tempdir().unwrap();
         let config = LoraConfig { rank: 4, alpha: 8.0, dropout: 0.1, targets: vec!["q_proj".into()] };
         config.save(folder.path(), Some("base")).unwrap();
-        assert_eq!(LoraConfig::open(folder.path()).unwrap(), config);
+        let read = PeftConfig::open(folder.path()).unwrap();
+        assert_eq!((read.r, read.scale(), read.target_modules), (4, 2.0, serde_json::json!(["q_proj"])));
         let path = folder.path().join(ADAPTER_CONFIG);
-        let text = std::fs::read_to_string(&path).unwrap().replace("\"use_dora\": false", "\"use_dora\": true");
-        std::fs::write(&path, text).unwrap();
-        assert!(LoraConfig::open(folder.path()).unwrap_err().to_string().contains("DoRA"));
-    }
-
-    #[test]
-    fn merging_adds_the_scaled_product() {
-        let folder = tempfile::tempdir().unwrap();
-        let model = ModelConfig::demo(300);
-        let lora = LoraConfig { rank: 2, alpha: 6.0, dropout: 0.0, targets: vec!["v_proj".into()] };
-        let mut specs = lora.specs(&model.decoder).unwrap();
-        specs.iter_mut().for_each(|s| s.init = Init::Normal { mean: 0.0, std: 1.0 });
-        let adapter = RandomWeights::from_specs(specs.clone(), 5);
-        save_safetensors(&folder.path().join(ADAPTER_WEIGHTS), &specs, &adapter, &Default::default()).unwrap();
-        lora.save(folder.path(), None).unwrap();
-        let base = RandomWeights::new(&model, 1);
-        let merged = Merged::open(&base, folder.path()).unwrap();
-        let (name, shape) = ("model.layers.1.self_attn.v_proj.weight", [64, 128]);
-        let (plain, found) = (base.tensor(name, &shape).unwrap(), merged.tensor(name, &shape).unwrap());
-        let [a, b] = names("model.layers.1.self_attn.v_proj");
-        let (a, b) = (adapter.tensor(&a, &[2, 128]).unwrap(), adapter.tensor(&b, &[64, 2]).unwrap());
-        let (row, column) = (17, 90);
-        let expected = plain[row * 128 + column] + 3.0 * (b[2 * row] * a[column] + b[2 * row + 1] * a[128 + column]);
-        assert!((found[row * 128 + column] - expected).abs() < 1e-5);
-        let other = "model.layers.1.self_attn.q_proj.weight";
-        assert_eq!(base.tensor(other, &[128, 128]).unwrap(), merged.tensor(other, &[128, 128]).unwrap());
+        let saved: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        for (name, value, word) in [
+            ("use_dora", true.into(), "DoRA"),
+            ("peft_type", "LOHA".into(), "LOHA"),
+            ("bias", "all".into(), "biases"),
+            ("modules_to_save", vec!["lm_head"].into(), "modules_to_save"),
+            ("rank_pattern", serde_json::json!({"q_proj": 2}), "rank_pattern"),
+            ("r", 0.into(), "rank 0"),
+        ] {
+            let mut changed = saved.clone();
+            changed[name] = value;
+            std::fs::write(&path, changed.to_string()).unwrap();
+            let error = PeftConfig::open(folder.path()).err().unwrap().to_string();
+            assert!(error.contains(word), "{error}");
+        }
+        let mut changed = saved.clone();
+        (changed["use_rslora"], changed["target_modules"]) = (true.into(), "all-linear".into());
+        std::fs::write(&path, changed.to_string()).unwrap();
+        assert_eq!(PeftConfig::open(folder.path()).unwrap().scale(), 4.0);
     }
 }
