@@ -61,6 +61,19 @@ struct PeftConfig {
     others: BTreeMap<String, serde_json::Value>,
 }
 
+/// Settings of LoRA's variants that change what is added to which weights.
+const VARIANTS: [&str; 9] = [
+    "rank_pattern",
+    "alpha_pattern",
+    "modules_to_save",
+    "layer_replication",
+    "lora_bias",
+    "use_qalora",
+    "use_bdlora",
+    "target_parameters",
+    "trainable_token_indices",
+];
+
 impl PeftConfig {
     /// # Errors
     /// [`Error::RunFolder`] where it is not there, not LoRA, or a variant that is not merged here, by name.
@@ -75,10 +88,7 @@ impl PeftConfig {
             Some(serde_json::Value::Object(map)) => map.is_empty(),
             Some(_) => false,
         };
-        let other =
-            ["rank_pattern", "alpha_pattern", "modules_to_save", "layer_replication", "lora_bias", "use_qalora"]
-                .into_iter()
-                .find(|name| !none(name));
+        let other = VARIANTS.into_iter().find(|name| !none(name));
         let refused = match &config {
             c if c.peft_type != "LORA" => Some(format!("peft_type {}", c.peft_type)),
             c if c.use_dora => Some("DoRA (use_dora)".into()),

@@ -119,6 +119,12 @@ fn other(base: Option<&str>, path: &Path, name: Option<&str>) -> Option<String> 
     (!same).then(|| base.to_string())
 }
 
+/// Tokens of a section, so that ten of them with their headings leave a fifth of the context to the prompt.
+fn section_tokens(context: usize) -> usize {
+    const USUAL: usize = 160;
+    (context * 4 / 5 / lineage::REGIONS.len()).saturating_sub(8).clamp(1, USUAL)
+}
+
 fn describe(config: &ModelConfig, tokenizer: &CheckpointTokenizer) -> Description {
     let begin = tokenizer.begin.as_deref();
     let mut prompt = lineage::prompt(begin.unwrap_or_default());
@@ -137,7 +143,7 @@ fn describe(config: &ModelConfig, tokenizer: &CheckpointTokenizer) -> Descriptio
         findings_text: lineage::findings_text(),
         sections: lineage::sections(),
         prompt,
-        generation: lineage::guided_sections(160),
+        generation: lineage::guided_sections(section_tokens(config.decoder.context_length)),
         end_tokens: tokenizer.end.clone(),
         card_notes: "The decoder was not trained on scans, and the encoder, classifier and difference hold random numbers: \
                      findings and text mean nothing. The package shows that a decoder of this checkpoint runs, and how fast."

@@ -26,8 +26,8 @@ struct Entry {
 }
 
 impl SafetensorsWeights {
-    /// Opens a `.safetensors` file, a `.safetensors.index.json` that names the shards, or a folder that
-    /// holds an index or else any number of `.safetensors` files.
+    /// Opens a `.safetensors` file, a `.safetensors.index.json` that names the shards, or a folder that holds
+    /// `model.safetensors.index.json`, `model.safetensors`, or else any number of `.safetensors` files.
     ///
     /// The files must not change while they are in use: they are mapped, not read.
     ///
@@ -76,6 +76,11 @@ fn files_of(path: &Path) -> Result<Vec<PathBuf>> {
         let index = path.join("model.safetensors.index.json");
         if index.exists() {
             return shards(&index);
+        }
+        // Some folders hold the same weights once more in another form.
+        let whole = path.join("model.safetensors");
+        if whole.exists() {
+            return Ok(vec![whole]);
         }
         let mut files = Vec::new();
         for entry in std::fs::read_dir(path).map_err(Error::read(path))? {
