@@ -93,4 +93,5 @@ def main():
         sys.exit(same != STEPS)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -6,7 +6,7 @@ use diffvp_exporter::ModelConfig;
 use diffvp_exporter::config::LlamaConfig;
 use diffvp_exporter::graphs::{self, DecoderOptions, WeightKind};
 use diffvp_exporter::onnx::FloatStorage;
-use diffvp_exporter::quantize::{BlockScheme, dequantize, quantize};
+use diffvp_exporter::quantize::{BlockScheme, Rounding, dequantize, quantize};
 use diffvp_exporter::weights::Weights;
 use diffvp_tests::golden::{F32_TOLERANCE, Golden, load, relative_error, run};
 
@@ -195,7 +195,7 @@ impl Weights for Rounded<'_> {
     fn tensor(&self, name: &str, shape: &[usize]) -> diffvp_exporter::Result<Vec<f32>> {
         let values = Weights::tensor(self.0, name, shape)?;
         match *shape {
-            [n, k] => Ok(dequantize(&quantize(&values, n, k, self.1))),
+            [n, k] => Ok(dequantize(&quantize(&values, n, k, self.1, Rounding::Extremes))),
             _ => Ok(values),
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use diffvp::runtime::{CancelToken, Graph, Tensor as OrtTensor};
 use diffvp_exporter::ModelConfig;
-use diffvp_exporter::config::{PositionKind, Shortcut, Strides};
+use diffvp_exporter::config::{PositionKind, RopeScaling, Shortcut, Strides};
 use diffvp_exporter::graphs::{self, DecoderOptions};
 use diffvp_exporter::onnx::FloatStorage;
 use diffvp_exporter::weights::{RandomWeights, tensor_specs};
@@ -37,6 +37,13 @@ fn other() -> ModelConfig {
     config.difference.projector_rank = Some(3);
     config.decoder.tie_word_embeddings = true;
     config.decoder.key_value_heads = 4;
+    config.decoder.rope_theta = 500.0;
+    config.decoder.rope_scaling = Some(RopeScaling::Llama3 {
+        factor: 4.0,
+        low_freq_factor: 1.0,
+        high_freq_factor: 4.0,
+        original_max_position_embeddings: 32,
+    });
     config
 }
 

@@ -6,6 +6,7 @@ use diffvp::runtime::SessionOptions;
 use diffvp_exporter::graphs::DecoderOptions;
 use diffvp_exporter::onnx::FloatStorage;
 use diffvp_exporter::package::ExportOptions;
+use diffvp_exporter::quantize;
 #[cfg(feature = "torch")]
 use diffvp_train::Error;
 use diffvp_train::Result;
@@ -34,6 +35,15 @@ pub(crate) struct Arguments {
     /// Storage of the decoder's matrices.
     #[arg(long, value_enum, default_value = "int4-128")]
     quantize: Quantize,
+    /// Storage of lm_head, which turns the decoder's last state into logits.
+    #[arg(long, value_enum, default_value = "same")]
+    lm_head: Head,
+    /// Store the first and the last N layers in eight bits where the others have four.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    edge_layers: usize,
+    /// How the scales of four bits are chosen.
+    #[arg(long, value_enum, default_value = "least-error")]
+    rounding: Rounding,
     /// Float type inside the decoder and of its KV cache: f16 for GPUs, f32 for processors.
     #[arg(long, value_enum, default_value = "f32")]
     decoder_type: Width,
@@ -81,27 +91,65 @@ enum Quantize {
     /// Four bits with a scale for each 128 weights: smaller and faster.
     #[value(name = "int4-128")]
     Int4Block128,
+    /// The same with a zero point beside each scale.
+    #[value(name = "int4-32-asymmetric")]
+    Int4Block32Asymmetric,
+    /// The same for each 128 weights.
+    #[value(name = "int4-128-asymmetric")]
+    Int4Block128Asymmetric,
     /// Eight bits with a scale for each 128 weights.
     Int8,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+/// Storage of lm_head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Head {
+    /// As the other matrices.
+    Same,
+    /// Eight bits: closer to the exact logits, and for large vocabularies slower.
+    Int8,
+}
+
+/// How the scales of four bits are chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Rounding {
+    /// So that the squared error is least.
+    LeastError,
+    /// So that the extremes lie within the codes.
+    Extremes,
+}
+
+fn decoder(arguments: &Arguments) -> DecoderOptions {
     let decoder = match arguments.quantize {
         Quantize::None => DecoderOptions::f32(),
         Quantize::Int4Block32 => DecoderOptions::int4(32),
         Quantize::Int4Block128 => DecoderOptions::int4(128),
+        Quantize::Int4Block32Asymmetric => DecoderOptions::int4(32).asymmetric(),
+        Quantize::Int4Block128Asymmetric => DecoderOptions::int4(128).asymmetric(),
         Quantize::Int8 => DecoderOptions::int8(),
     };
     let decoder = match arguments.decoder_type {
         Width::F32 => decoder,
         Width::F16 => decoder.f16(),
     };
+    let decoder = match arguments.lm_head {
+        Head::Same => decoder,
+        Head::Int8 => decoder.lm_head_int8(),
+    };
+    let rounding = match arguments.rounding {
+        Rounding::LeastError => quantize::Rounding::LeastError,
+        Rounding::Extremes => quantize::Rounding::Extremes,
+    };
+    DecoderOptions { rounding, edge_layers: arguments.edge_layers, ..decoder }
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let (embedding, vision) = (arguments.embedding.storage(), arguments.vision.storage());
     let spacing_mm = arguments.spacing_mm.as_ref().map(|mm| std::array::from_fn(|axis| mm[axis]));
     let request = ExportRequest {
         references: arguments.references.clone(),
         data: OpenOptions { normals: arguments.normals, spacing_mm, ..OpenOptions::default() },
-        options: ExportOptions { decoder, embedding, vision, ..ExportOptions::default() },
+        options: ExportOptions { decoder: decoder(arguments), embedding, vision, ..ExportOptions::default() },
         session: SessionOptions { threads: arguments.threads, ..SessionOptions::default() },
     };
     let manifest = export(&arguments.run, &arguments.out, &request, |index, all| {

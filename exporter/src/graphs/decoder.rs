@@ -2,19 +2,29 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::linear::{Stacked, WeightKind, matmul};
+use super::linear::{Stacked, Storage, WeightKind, matmul};
 use crate::config::{LlamaConfig, ModelConfig};
 use crate::error::{Error, Result};
 use crate::onnx::graph::{float, int};
 use crate::onnx::{DataType, Dim, Graph, MICROSOFT};
+use crate::quantize::{BlockScheme, Rounding};
 use crate::weights::Weights;
 
 /// How the decoder is exported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DecoderOptions {
-    /// Storage of all matrices, `lm_head` too.
+    /// Storage of the matrices.
     pub weights: WeightKind,
+    /// Storage of `lm_head`, where it is another.
+    #[serde(default)]
+    pub lm_head: Option<WeightKind>,
+    /// How many layers at the beginning, and as many at the end, are stored in eight bits, where the rest has four.
+    #[serde(default)]
+    pub edge_layers: usize,
+    /// How scales and zero points are chosen.
+    #[serde(default)]
+    pub rounding: Rounding,
     /// Arithmetic of `MatMulNBits`: 4 rounds activations to int8 (fast), 1 keeps them float32. CUDA knows no such
     /// choice and keeps them in the float type.
     pub accuracy_level: u8,
@@ -46,19 +56,55 @@ impl FloatType {
 impl DecoderOptions {
     /// Float matrices.
     pub fn f32() -> Self {
-        DecoderOptions { weights: WeightKind::F32, accuracy_level: 4, float: FloatType::F32 }
+        DecoderOptions {
+            weights: WeightKind::F32,
+            lm_head: None,
+            edge_layers: 0,
+            rounding: Rounding::Extremes,
+            accuracy_level: 4,
+            float: FloatType::F32,
+        }
     }
 
     /// Four-bit symmetric matrices with the given block and int8 activations.
     pub fn int4(block: usize) -> Self {
-        let scheme = crate::quantize::BlockScheme { bits: 4, block, symmetric: true };
-        DecoderOptions { weights: WeightKind::Blocks(scheme), accuracy_level: 4, float: FloatType::F32 }
+        let scheme = BlockScheme { bits: 4, block, symmetric: true };
+        DecoderOptions { weights: WeightKind::Blocks(scheme), ..DecoderOptions::f32() }
     }
 
     /// Eight-bit symmetric matrices with blocks of 128 and int8 activations.
     pub fn int8() -> Self {
-        let scheme = crate::quantize::BlockScheme { bits: 8, block: 128, symmetric: true };
-        DecoderOptions { weights: WeightKind::Blocks(scheme), accuracy_level: 4, float: FloatType::F32 }
+        DecoderOptions { weights: WeightKind::Blocks(EIGHT_BITS), ..DecoderOptions::f32() }
+    }
+
+    /// Blocks with a zero point of their own.
+    pub fn asymmetric(mut self) -> Self {
+        if let WeightKind::Blocks(scheme) = &mut self.weights {
+            scheme.symmetric = false;
+        }
+        self
+    }
+
+    /// `lm_head` in eight bits.
+    pub fn lm_head_int8(self) -> Self {
+        DecoderOptions { lm_head: Some(WeightKind::Blocks(EIGHT_BITS)), ..self }
+    }
+
+    /// Storage of the matrices of a layer.
+    fn layer(&self, layer: usize, layers: usize) -> WeightKind {
+        let edge = layer < self.edge_layers || layer + self.edge_layers >= layers;
+        match self.weights {
+            WeightKind::Blocks(BlockScheme { bits: 4, .. }) if edge => WeightKind::Blocks(EIGHT_BITS),
+            weights => weights,
+        }
+    }
+
+    /// Every storage that occurs among `layers` layers and `lm_head`.
+    pub fn kinds(&self, layers: usize) -> Vec<WeightKind> {
+        let mut kinds: Vec<WeightKind> = (0..layers).map(|layer| self.layer(layer, layers)).collect();
+        kinds.push(self.lm_head.unwrap_or(self.weights));
+        kinds.dedup();
+        kinds
     }
 
     /// The same in float16.
@@ -72,12 +118,14 @@ impl DecoderOptions {
         if self.accuracy_level > 4 {
             return Err(Error::config("accuracy_level", format!("is {}, allowed is 0 to 4", self.accuracy_level)));
         }
-        match self.weights {
+        [Some(self.weights), self.lm_head].into_iter().flatten().try_for_each(|kind| match kind {
             WeightKind::F32 => Ok(()),
             WeightKind::Blocks(scheme) => scheme.validate(),
-        }
+        })
     }
 }
+
+const EIGHT_BITS: BlockScheme = BlockScheme { bits: 8, block: 128, symmetric: true };
 
 /// LLaMA (Touvron et al., arXiv 2307.09288) on embeddings, with rotary positions inside.
 ///
@@ -100,8 +148,8 @@ impl DecoderOptions {
 pub fn decoder<'w>(config: &ModelConfig, weights: &'w dyn Weights, options: &DecoderOptions) -> Result<Graph<'w>> {
     options.validate()?;
     let c = &config.decoder;
-    let (kind, float) = (options.weights, options.float.data_type());
-    let mut b = Builder { g: Graph::new("decoder"), c, weights, kind: (kind, options.accuracy_level.into()), float };
+    let float = options.float.data_type();
+    let mut b = Builder { g: Graph::new("decoder"), c, weights, options, float };
     let embeds =
         b.g.input("inputs_embeds", DataType::Float, &[Dim::Name("b"), Dim::Name("t"), Dim::Size(c.hidden_size)]);
     b.g.input("seqlens_k", DataType::Int32, &[Dim::Name("b")]);
@@ -132,7 +180,7 @@ struct Builder<'c, 'w> {
     g: Graph<'w>,
     c: &'c LlamaConfig,
     weights: &'w dyn Weights,
-    kind: (WeightKind, i64),
+    options: &'c DecoderOptions,
     float: DataType,
 }
 
@@ -201,10 +249,17 @@ impl<'w> Builder<'_, 'w> {
         (normed, sum)
     }
 
-    fn matmul(&mut self, path: &str, x: &str, name: &str, stacked: Stacked) -> String {
+    fn storage(&self, kind: WeightKind) -> Storage {
+        let (rounding, accuracy_level) = (self.options.rounding, self.options.accuracy_level.into());
+        Storage { kind, rounding, accuracy_level, float: self.float }
+    }
+
+    /// A product in a layer.
+    fn matmul(&mut self, layer: usize, path: &str, x: &str, name: &str, stacked: Stacked) -> String {
         let n = stacked.parts.iter().map(|p| p.1).sum();
-        let y = matmul(&mut self.g, path, x, self.weights, name, stacked, self.kind, self.float);
-        if matches!(self.kind.0, WeightKind::Blocks(_)) {
+        let storage = self.storage(self.options.layer(layer, self.c.layers));
+        let y = matmul(&mut self.g, path, x, self.weights, name, stacked, storage);
+        if matches!(storage.kind, WeightKind::Blocks(_)) {
             self.g.annotate(&y, self.float, &[Dim::Name("b"), Dim::Name("t"), Dim::Size(n)]);
         }
         y
@@ -220,7 +275,7 @@ impl<'w> Builder<'_, 'w> {
         let (h, f) = (self.c.hidden_size, self.c.intermediate_size);
         let read = self.attention(layer, normed);
         let o = Stacked::one(format!("{name}.self_attn.o_proj.weight"), h, self.c.query_size());
-        let y = self.matmul(&format!("{path}/attn/o_proj"), &read, &format!("{name}.self_attn.o_proj"), o);
+        let y = self.matmul(layer, &format!("{path}/attn/o_proj"), &read, &format!("{name}.self_attn.o_proj"), o);
         let (normed, residual) = self.add_and_norm(
             &format!("{path}/post_attention_layernorm"),
             residual,
@@ -230,7 +285,7 @@ impl<'w> Builder<'_, 'w> {
 
         let mut project = |part: &str, x: &str, n: usize, k: usize| {
             let stacked = Stacked::one(format!("{name}.mlp.{part}_proj.weight"), n, k);
-            self.matmul(&format!("{path}/mlp/{part}_proj"), x, &format!("{name}.mlp.{part}_proj"), stacked)
+            self.matmul(layer, &format!("{path}/mlp/{part}_proj"), x, &format!("{name}.mlp.{part}_proj"), stacked)
         };
         let gate = project("gate", &normed, f, h);
         let up = project("up", &normed, f, h);
@@ -239,7 +294,7 @@ impl<'w> Builder<'_, 'w> {
         let s = g.op("Mul", &format!("{path}/mlp/silu/Mul"), &[&gate, &s], vec![]);
         let y = g.op("Mul", &format!("{path}/mlp/Mul"), &[&s, &up], vec![]);
         let down = Stacked::one(format!("{name}.mlp.down_proj.weight"), h, f);
-        let y = self.matmul(&format!("{path}/mlp/down_proj"), &y, &format!("{name}.mlp.down_proj"), down);
+        let y = self.matmul(layer, &format!("{path}/mlp/down_proj"), &y, &format!("{name}.mlp.down_proj"), down);
         let (next_path, next) = if layer + 1 == self.c.layers {
             ("/decoder/norm".to_string(), "model.norm.weight".to_string())
         } else {
@@ -256,7 +311,7 @@ impl<'w> Builder<'_, 'w> {
         let (q, kv) = (self.c.query_size(), self.c.key_value_size());
         let parts = [("q", q), ("k", kv), ("v", kv)].map(|(p, n)| (format!("{name}.{p}_proj.weight"), n)).to_vec();
         let stacked = Stacked { parts, k: self.c.hidden_size };
-        let qkv = self.matmul(&format!("{path}/qkv_proj"), x, &format!("{name}.qkv_proj"), stacked);
+        let qkv = self.matmul(layer, &format!("{path}/qkv_proj"), x, &format!("{name}.qkv_proj"), stacked);
         let past = ["key", "value"].map(|p| format!("past_key_values.{layer}.{p}"));
         let present = ["key", "value"].map(|p| format!("present.{layer}.{p}"));
         for name in &past {
@@ -292,8 +347,9 @@ impl<'w> Builder<'_, 'w> {
         let rows = self.g.op("Slice", "/decoder/rows/Slice", &[normed, "logits_from", &end, &axis], vec![]);
         let name = if self.c.tie_word_embeddings { "model.embed_tokens.weight" } else { "lm_head.weight" };
         let lm_head = Stacked::one(name, vocab, h);
-        let (weights, kind, float) = (self.weights, self.kind, self.float);
-        let y = matmul(&mut self.g, "/decoder/lm_head", &rows, weights, "lm_head", lm_head, kind, float);
+        let storage = self.storage(self.options.lm_head.unwrap_or(self.options.weights));
+        let (weights, float) = (self.weights, self.float);
+        let y = matmul(&mut self.g, "/decoder/lm_head", &rows, weights, "lm_head", lm_head, storage);
         let dims = [Dim::Name("b"), Dim::Name("rows"), Dim::Size(vocab)];
         if float == DataType::Float {
             self.g.rename_last("logits");

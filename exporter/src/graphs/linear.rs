@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Result;
 use crate::onnx::graph::{float_bytes, int};
 use crate::onnx::{DataType, Graph, MICROSOFT, TensorDecl};
-use crate::quantize::{BlockScheme, quantize};
+use crate::quantize::{BlockScheme, Rounding, quantize};
 use crate::weights::Weights;
 
 /// How the decoder's matrices are stored.
@@ -17,6 +17,17 @@ pub enum WeightKind {
     F32,
     /// Four or eight bits with a scale for each block.
     Blocks(BlockScheme),
+}
+
+/// How the matrices of a decoder are stored and multiplied.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Storage {
+    pub(super) kind: WeightKind,
+    pub(super) rounding: Rounding,
+    /// Of `MatMulNBits`.
+    pub(super) accuracy_level: i64,
+    /// Type of what is multiplied, and of weights and scales.
+    pub(super) float: DataType,
 }
 
 /// A weight `[n, k]` of one or several named weights stacked along the rows.
@@ -81,9 +92,7 @@ pub(super) fn linear_bias<'w>(
     g.op("Add", &format!("{path}/Add"), &[&y, &b], vec![])
 }
 
-/// A product in the decoder: `MatMul` or `MatMulNBits` by kind, in the type of `x`. `path` is the layer, `name` the stored
-/// weight.
-#[expect(clippy::too_many_arguments, reason = "a layer is its graph, its place, its weights and its sizes")]
+/// A product in the decoder: `MatMul` or `MatMulNBits` by kind. `path` is the layer, `name` the stored weight.
 pub(super) fn matmul<'w>(
     g: &mut Graph<'w>,
     path: &str,
@@ -91,15 +100,14 @@ pub(super) fn matmul<'w>(
     weights: &'w dyn Weights,
     name: &str,
     stacked: Stacked,
-    kind: (WeightKind, i64),
-    dtype: DataType,
+    storage: Storage,
 ) -> String {
-    match kind.0 {
+    match storage.kind {
         WeightKind::F32 => {
-            float(g, &format!("{path}/MatMul"), x, weights, &format!("{name}.transposed"), stacked, dtype)
+            float(g, &format!("{path}/MatMul"), x, weights, &format!("{name}.transposed"), stacked, storage.float)
         }
         WeightKind::Blocks(scheme) => {
-            blocks(g, &format!("{path}/MatMulNBits"), x, weights, name, stacked, scheme, kind.1, dtype)
+            blocks(g, &format!("{path}/MatMulNBits"), x, weights, name, stacked, scheme, storage)
         }
     }
 }
@@ -127,9 +135,9 @@ fn blocks<'w>(
     name: &str,
     stacked: Stacked,
     scheme: BlockScheme,
-    accuracy_level: i64,
-    dtype: DataType,
+    storage: Storage,
 ) -> String {
+    let dtype = storage.float;
     let (n, k) = (stacked.n(), stacked.k);
     let names = ["codes", "scales", "zero_points"].map(|part| format!("{name}.{part}"));
     let decl = |name: &str, dtype, dims: &[usize]| TensorDecl { name: name.to_string(), dtype, dims: dims.to_vec() };
@@ -143,7 +151,7 @@ fn blocks<'w>(
         inputs.push(&names[2]);
     }
     g.weights(decls, move || {
-        let q = quantize(&stacked.read(weights)?, n, k, scheme);
+        let q = quantize(&stacked.read(weights)?, n, k, scheme, storage.rounding);
         Ok([Some(q.codes), Some(float_bytes(dtype, q.scales)), q.zero_points].into_iter().flatten().collect())
     });
     let attributes = vec![
@@ -151,7 +159,7 @@ fn blocks<'w>(
         int("N", n as i64),
         int("bits", scheme.bits as i64),
         int("block_size", scheme.block as i64),
-        int("accuracy_level", accuracy_level),
+        int("accuracy_level", storage.accuracy_level),
     ];
     let output = format!("{path}/output");
     g.op_named(MICROSOFT, "MatMulNBits", path, &inputs, &[&output], attributes);

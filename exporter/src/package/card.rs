@@ -6,6 +6,7 @@ use diffvp::package::Manifest;
 
 use crate::graphs::{FloatType, WeightKind};
 use crate::package::ExportOptions;
+use crate::quantize::Rounding;
 
 /// The card, from the manifest and the notes on data, metrics and limits that only training knows.
 pub(super) fn model_card(manifest: &Manifest, options: &ExportOptions, notes: &str) -> String {
@@ -28,13 +29,28 @@ pub(super) fn model_card(manifest: &Manifest, options: &ExportOptions, notes: &s
         FloatType::F32 => "float32",
         FloatType::F16 => "float16",
     };
-    let weights = match options.decoder.weights {
+    let form = |kind: WeightKind| match kind {
         WeightKind::F32 => float.to_string(),
         WeightKind::Blocks(scheme) => {
             let form = if scheme.symmetric { "symmetric" } else { "asymmetric" };
             format!("{} bits, block {}, {form}", scheme.bits, scheme.block)
         }
     };
+    let mut weights = form(options.decoder.weights);
+    if let WeightKind::Blocks(scheme) = options.decoder.weights
+        && scheme.bits == 4
+    {
+        weights.push_str(match options.decoder.rounding {
+            Rounding::Extremes => ", scales by the extremes",
+            Rounding::LeastError => ", scales of least error",
+        });
+        if options.decoder.edge_layers > 0 {
+            let _ = write!(weights, "; first and last {} layers in 8 bits", options.decoder.edge_layers);
+        }
+    }
+    if let Some(head) = options.decoder.lm_head {
+        let _ = write!(weights, "; lm_head: {}", form(head));
+    }
     let rows = [
         ("Input (channels, slices, rows, columns)", format!("{:?}", vision.input)),
         ("Feature grid", format!("{:?}", vision.feature_grid)),

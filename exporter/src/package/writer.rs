@@ -137,7 +137,7 @@ pub fn write_package(
     let mut manifest = Manifest {
         format: FORMAT.to_string(),
         format_version: FORMAT_VERSION,
-        required_features: required_features(contents),
+        required_features: required_features(config, contents),
         model: contents.model.clone(),
         intended_use: contents.intended_use.clone(),
         scope: Scope::default(),
@@ -200,20 +200,18 @@ fn check(config: &ModelConfig, contents: &PackageContents) -> Result<Vec<u32>> {
     contents.end_tokens.iter().map(id).collect()
 }
 
-fn required_features(contents: &PackageContents) -> Vec<String> {
+fn required_features(config: &ModelConfig, contents: &PackageContents) -> Vec<String> {
     let guided = matches!(contents.generation.form, ReportForm::GuidedSections { .. });
     let f16 = contents.export.decoder.float == FloatType::F16;
-    let bits = match contents.export.decoder.weights {
-        WeightKind::F32 => 32,
-        WeightKind::Blocks(scheme) => scheme.bits,
-    };
+    let kinds = contents.export.decoder.kinds(config.decoder.layers);
+    let has = |bits| kinds.iter().any(|kind| matches!(kind, WeightKind::Blocks(scheme) if scheme.bits == bits));
     let windows = matches!(contents.preprocessing.steps.last(), Some(Step::Windows { .. }));
     let features = [
         (windows, "channel_windows"),
         (f16, "f16_decoder"),
         (guided, "guided_sections"),
-        (bits == 4, "int4_weights"),
-        (bits == 8, "int8_weights"),
+        (has(4), "int4_weights"),
+        (has(8), "int8_weights"),
     ];
     features.into_iter().filter(|f| f.0).map(|f| f.1.to_string()).collect()
 }

@@ -3,10 +3,13 @@
 //! Each row of a weight `[n, k]` is cut into blocks; a block has one float32 scale and, if asymmetric, one zero point of as
 //! many bits: `value = (code − zero_point) · scale`, with zero point 8 or 128 where none is stored.
 
+mod fit;
+
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+pub use fit::Rounding;
 
 /// How weights are cut and rounded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,12 +85,12 @@ pub struct BlockTensor {
 
 /// Rounds a row-major weight `[n, k]` to the nearest codes, rows in parallel.
 ///
-/// Symmetric: the value of largest magnitude becomes code 0 (that is −8 or −128 scales, with the sign in the scale), as
-/// ONNX Runtime's own tool does. Asymmetric: all codes span the block's values and zero.
+/// By the extremes, symmetric: the value of largest magnitude becomes code 0 (that is −8 or −128 scales, with the sign in the
+/// scale). Asymmetric: all codes span the block's values and zero.
 ///
 /// # Panics
 /// Where `weight` has not n · k values.
-pub fn quantize(weight: &[f32], n: usize, k: usize, scheme: BlockScheme) -> BlockTensor {
+pub fn quantize(weight: &[f32], n: usize, k: usize, scheme: BlockScheme, rounding: Rounding) -> BlockTensor {
     assert_eq!(weight.len(), n * k, "a weight of {n} × {k}");
     let blocks = scheme.blocks(k);
     let (row_codes, row_zeros) = (blocks * scheme.block_bytes(), scheme.zero_bytes(k));
@@ -101,14 +104,12 @@ pub fn quantize(weight: &[f32], n: usize, k: usize, scheme: BlockScheme) -> Bloc
         .zip(weight.par_chunks(k))
         .for_each(|(((codes, scales), zeros), row)| {
             for (b, values) in row.chunks(scheme.block).enumerate() {
-                let (scale, zero) = range(values, scheme);
+                let (scale, zero) = fit::fit(values, scheme, rounding);
                 scales[b] = scale;
                 put(zeros, b, zero, scheme.bits);
                 let inverse = if scale == 0.0 { 0.0 } else { 1.0 / scale };
                 for i in 0..scheme.block {
-                    let code = values.get(i).map_or(zero, |value| {
-                        ((value * inverse).round() + f32::from(zero)).clamp(0.0, scheme.largest_code()) as u8
-                    });
+                    let code = values.get(i).map_or(zero, |value| fit::nearest(*value, inverse, zero, scheme) as u8);
                     put(codes, b * scheme.block + i, code, scheme.bits);
                 }
             }
@@ -130,19 +131,6 @@ fn put(bytes: &mut [u8], i: usize, code: u8, bits: usize) {
 /// The i-th code.
 fn get(bytes: &[u8], i: usize, bits: usize) -> u8 {
     if bits == 8 { bytes[i] } else { bytes[i / 2] >> (4 * (i % 2)) & 0xf }
-}
-
-/// Scale and zero point of a block.
-fn range(values: &[f32], scheme: BlockScheme) -> (f32, u8) {
-    let min = values.iter().fold(0f32, |a, &v| a.min(v));
-    let max = values.iter().fold(0f32, |a, &v| a.max(v));
-    if scheme.symmetric {
-        let extreme = if max > -min { max } else { min };
-        return (-extreme / f32::from(scheme.middle()), scheme.middle());
-    }
-    let largest = scheme.largest_code();
-    let scale = (max - min) / largest;
-    if scale == 0.0 { (0.0, 0) } else { (scale, (-min / scale).round().clamp(0.0, largest) as u8) }
 }
 
 /// The values that the codes stand for, row-major `[n, k]`.
@@ -191,7 +179,7 @@ mod tests {
         ] {
             let n = 5;
             let weight = noise(n * k, offset);
-            let q = quantize(&weight, n, k, BlockScheme { bits, block, symmetric });
+            let q = quantize(&weight, n, k, BlockScheme { bits, block, symmetric }, Rounding::Extremes);
             let back = dequantize(&q);
             let blocks = k.div_ceil(block);
             let mut squares = 0.0;
@@ -210,12 +198,12 @@ mod tests {
         // Extreme −8: scale 1, so that value v is code v + 8.
         let mut row = vec![0f32; 32];
         (row[0], row[1], row[2], row[31]) = (-8.0, 7.0, 1.0, -3.0);
-        let q = quantize(&row, 1, 32, BlockScheme { bits: 4, block: 32, symmetric: true });
+        let q = quantize(&row, 1, 32, BlockScheme { bits: 4, block: 32, symmetric: true }, Rounding::Extremes);
         assert_eq!((q.scales[0], q.codes[0], q.codes[1], q.codes[15]), (1.0, 0xf0, 0x89, 0x58));
         assert_eq!(dequantize(&q), row);
         // 0 to 15: scale 1 and zero point 0; −15 to 0: zero point 15, in the high half of the byte.
         let row: Vec<f32> = (0..32).map(|i| (i % 16) as f32).chain((0..32).map(|i| -((i % 16) as f32))).collect();
-        let q = quantize(&row, 1, 64, BlockScheme { bits: 4, block: 32, symmetric: false });
+        let q = quantize(&row, 1, 64, BlockScheme { bits: 4, block: 32, symmetric: false }, Rounding::Extremes);
         assert_eq!(q.zero_points, Some(vec![0xf0]));
         assert_eq!(dequantize(&q), row);
     }
@@ -223,7 +211,7 @@ mod tests {
     #[test]
     fn zeros_stay_zeros_and_block_sizes_are_checked() {
         for symmetric in [true, false] {
-            let q = quantize(&[0.0; 64], 2, 32, BlockScheme { bits: 4, block: 32, symmetric });
+            let q = quantize(&[0.0; 64], 2, 32, BlockScheme { bits: 4, block: 32, symmetric }, Rounding::LeastError);
             assert_eq!(dequantize(&q), [0.0; 64]);
         }
         assert!(BlockScheme { bits: 4, block: 64, symmetric: true }.validate().is_err());
