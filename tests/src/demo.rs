@@ -32,10 +32,15 @@ pub fn scan(index: u64) -> Scan {
     Scan::from_voxels(chest(index))
 }
 
+/// Four bits everywhere: the default has eight at the edges, which are all of a tiny decoder.
+fn four_bits() -> ExportOptions {
+    ExportOptions { decoder: DecoderOptions::int4(128), ..ExportOptions::default() }
+}
+
 /// The demo model with four-bit weights and three references.
 pub fn package() -> &'static Path {
     static PACKAGE: OnceLock<PathBuf> = OnceLock::new();
-    PACKAGE.get_or_init(|| make("demo.diffvp", Preset::Demo, 0, ExportOptions::default()))
+    PACKAGE.get_or_init(|| make("demo.diffvp", Preset::Demo, 0, four_bits()))
 }
 
 /// The same with float32 weights.
@@ -58,7 +63,7 @@ pub fn package_without_difference() -> &'static Path {
         let change = |config: &mut ModelConfig| {
             (config.difference.global, config.difference.local, config.difference.prefix_tokens) = (false, false, 0);
         };
-        make_changed("demo-no-difference.diffvp", Preset::Demo, 0, true, ExportOptions::default(), change)
+        make_changed("demo-no-difference.diffvp", Preset::Demo, 0, true, four_bits(), change)
     })
 }
 
@@ -67,7 +72,7 @@ pub fn package_own_reference() -> &'static Path {
     static PACKAGE: OnceLock<PathBuf> = OnceLock::new();
     PACKAGE.get_or_init(|| {
         let change = |config: &mut ModelConfig| config.difference.own_reference = true;
-        make_changed("demo-own-reference.diffvp", Preset::Demo, 0, true, ExportOptions::default(), change)
+        make_changed("demo-own-reference.diffvp", Preset::Demo, 0, true, four_bits(), change)
     })
 }
 
@@ -76,20 +81,20 @@ pub fn package_minute() -> &'static Path {
     static PACKAGE: OnceLock<PathBuf> = OnceLock::new();
     PACKAGE.get_or_init(|| {
         let change = |config: &mut ModelConfig| (config.encoder.width, config.classifier.backbone.width) = (1, 1);
-        make_changed("minute.diffvp", Preset::Demo, 0, false, ExportOptions::default(), change)
+        make_changed("minute.diffvp", Preset::Demo, 0, false, four_bits(), change)
     })
 }
 
 /// Another version: other weights.
 pub fn package_other() -> &'static Path {
     static PACKAGE: OnceLock<PathBuf> = OnceLock::new();
-    PACKAGE.get_or_init(|| make("demo-other.diffvp", Preset::Demo, 1, ExportOptions::default()))
+    PACKAGE.get_or_init(|| make("demo-other.diffvp", Preset::Demo, 1, four_bits()))
 }
 
 /// The paper's full vision size with the demo's decoder.
 pub fn package_paper_vision() -> &'static Path {
     static PACKAGE: OnceLock<PathBuf> = OnceLock::new();
-    PACKAGE.get_or_init(|| make("paper-vision.diffvp", Preset::PaperVision, 0, ExportOptions::default()))
+    PACKAGE.get_or_init(|| make("paper-vision.diffvp", Preset::PaperVision, 0, four_bits()))
 }
 
 fn make(name: &str, preset: Preset, seed: u64, options: ExportOptions) -> PathBuf {

@@ -35,11 +35,11 @@ pub(crate) struct Arguments {
     /// Storage of the decoder's matrices.
     #[arg(long, value_enum, default_value = "int4-128")]
     quantize: Quantize,
-    /// Storage of lm_head, which turns the decoder's last state into logits.
-    #[arg(long, value_enum, default_value = "same")]
+    /// Storage of lm_head where the decoder has four bits: it turns the decoder's last state into logits.
+    #[arg(long, value_enum, default_value = "int8")]
     lm_head: Head,
     /// Store the first and the last N layers in eight bits where the others have four.
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 2)]
     edge_layers: usize,
     /// How the scales of four bits are chosen.
     #[arg(long, value_enum, default_value = "least-error")]
@@ -57,6 +57,10 @@ pub(crate) struct Arguments {
     #[cfg(feature = "torch")]
     #[arg(long, value_name = "N", default_value_t = 4)]
     check: usize,
+    /// Reports that training has not seen, one a line: how much rounding changes of their perplexity and next tokens.
+    #[cfg(feature = "torch")]
+    #[arg(long, value_name = "FILE")]
+    texts: Option<PathBuf>,
     /// Threads; 0 for all cores.
     #[arg(long, value_name = "N", default_value_t = 0)]
     threads: usize,
@@ -132,9 +136,10 @@ fn decoder(arguments: &Arguments) -> DecoderOptions {
         Width::F32 => decoder,
         Width::F16 => decoder.f16(),
     };
+    let four_bits = !matches!(arguments.quantize, Quantize::None | Quantize::Int8);
     let decoder = match arguments.lm_head {
-        Head::Same => decoder,
-        Head::Int8 => decoder.lm_head_int8(),
+        Head::Int8 if four_bits => decoder.lm_head_int8(),
+        _ => decoder,
     };
     let rounding = match arguments.rounding {
         Rounding::LeastError => quantize::Rounding::LeastError,
@@ -174,10 +179,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 fn check(arguments: &Arguments, request: &ExportRequest) -> Result<()> {
     let mut scans = diffvp_train::export::references(&arguments.run, request)?;
     scans.truncate(arguments.check);
-    if scans.is_empty() {
+    let texts = match &arguments.texts {
+        Some(path) => std::fs::read_to_string(path).map_err(|e| Error::data(path, e.to_string()))?,
+        None => String::new(),
+    };
+    let texts: Vec<String> = texts.lines().filter(|line| !line.trim().is_empty()).map(String::from).collect();
+    if scans.is_empty() && texts.is_empty() {
         return Ok(());
     }
-    let found = diffvp_train::fit::verify::verify(&arguments.run, &arguments.out, &scans, &request.session)?;
+    let found = diffvp_train::fit::verify::verify(&arguments.run, &arguments.out, &scans, &texts, &request.session)?;
     eprintln!(
         "compared with the training model on {} scans, largest error of the largest value: encoder {:.1e}, classifier {:.1e}, \
          difference {:.1e}, embedding {:.1e}, decoder {:.1e}; next token: KL divergence {:.4}, {:.1} changed of 1,000",
@@ -187,9 +197,19 @@ fn check(arguments: &Arguments, request: &ExportRequest) -> Result<()> {
         found.difference,
         found.embedding,
         found.decoder,
-        found.kl_divergence,
-        found.changed_tokens_per_1000
+        found.written.kl_divergence,
+        found.written.changed_per_1000
     );
+    if let Some(texts) = &found.texts {
+        eprintln!(
+            "compared on {} tokens of texts: KL divergence {:.4}, {:.1} changed of 1,000, perplexity {:.2} and {:+.1} % with rounded weights",
+            texts.tokens,
+            texts.kl_divergence,
+            texts.changed_per_1000,
+            texts.perplexity,
+            100.0 * (texts.perplexity_ratio - 1.0)
+        );
+    }
     let json = serde_json::to_string_pretty(&found).unwrap_or_default();
     diffvp::files::write_atomic(arguments.run.join("export_check.json"), |out| {
         std::io::Write::write_all(out, json.as_bytes())

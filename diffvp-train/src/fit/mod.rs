@@ -18,6 +18,7 @@ mod familiarity;
 mod generator;
 mod identity;
 mod metrics;
+pub mod next_token;
 mod order;
 pub mod parallel;
 mod parts;

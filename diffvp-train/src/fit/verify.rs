@@ -12,7 +12,9 @@ use diffvp::vision::{
 use diffvp_exporter::weights::tensor_specs;
 use serde::Serialize;
 use tch::{Device, Kind, Tensor};
+use tokenizers::Tokenizer;
 
+use super::next_token::{NextTokens, Sums};
 use crate::data::ScanFile;
 use crate::model::{Classifier, Difference, Encoder, Llama, Mode, Parameters};
 use crate::run::Run;
@@ -36,10 +38,10 @@ pub struct Verification {
     pub embedding: f32,
     /// Logits; large where the decoder is quantised.
     pub decoder: f32,
-    /// Mean Kullback-Leibler divergence of the next token's distribution, in nats.
-    pub kl_divergence: f64,
-    /// Positions of 1,000 at which another token is the most likely.
-    pub changed_tokens_per_1000: f64,
+    /// Tokens that the exported decoder writes behind the scans.
+    pub written: NextTokens,
+    /// Tokens of texts that were given.
+    pub texts: Option<NextTokens>,
 }
 
 impl Verification {
@@ -49,11 +51,17 @@ impl Verification {
     }
 }
 
-/// Compares a package with its run on scans, each with the next one as its reference.
+/// Compares a package with its run on scans, each with the next one as its reference, and the decoder on texts as well.
 ///
 /// # Errors
 /// Those of the run, the package, the scans and the graphs.
-pub fn verify(run: &Path, package: &Path, scans: &[ScanFile], options: &SessionOptions) -> Result<Verification> {
+pub fn verify(
+    run: &Path,
+    package: &Path,
+    scans: &[ScanFile],
+    texts: &[String],
+    options: &SessionOptions,
+) -> Result<Verification> {
     let run = Run::open(run)?;
     let package = Package::open(package)?;
     let manifest = package.manifest();
@@ -91,7 +99,7 @@ pub fn verify(run: &Path, package: &Path, scans: &[ScanFile], options: &SessionO
         found.classifier = found.classifier.max(error(&probabilities, &p)?);
         tokens.push((encoding.tokens, expected));
     }
-    let (mut kl, mut changed, mut positions) = (0.0, 0u64, 0u64);
+    let mut written = Sums::default();
     for (index, (one, target)) in tokens.iter().enumerate() {
         let (other, reference) = &tokens[(index + 1) % tokens.len()];
         let contrast = onnx_difference.contrast(one, other, &cancel)?;
@@ -122,16 +130,27 @@ pub fn verify(run: &Path, package: &Path, scans: &[ScanFile], options: &SessionO
         found.decoder = found.decoder.max(error(&logits, &expected)?);
         let logits = Tensor::from_slice(&logits).view([-1, vocabulary as i64]);
         // Rows inside the prompt predict nothing that is ever asked.
-        let written = |t: &Tensor| t.narrow(0, t.size()[0] - TOKENS as i64 - 1, TOKENS as i64);
-        let (expected, logits) = (written(&expected), written(&logits));
-        let (exact, rounded) = (expected.log_softmax(-1, Kind::Double), logits.log_softmax(-1, Kind::Double));
-        kl += (exact.exp() * (&exact - &rounded)).sum(Kind::Double).double_value(&[]);
-        changed +=
-            exact.argmax(-1, false).ne_tensor(&rounded.argmax(-1, false)).sum(Kind::Int64).int64_value(&[]) as u64;
-        positions += exact.size()[0] as u64;
+        let behind = |t: &Tensor| t.narrow(0, t.size()[0] - TOKENS as i64 - 1, TOKENS as i64);
+        written.add(&behind(&expected), &behind(&logits), None);
     }
-    found.kl_divergence = kl / positions.max(1) as f64;
-    found.changed_tokens_per_1000 = 1000.0 * changed as f64 / positions.max(1) as f64;
+    found.written = written.finish();
+
+    let failed = |e: tokenizers::Error| Error::training(format!("tokenizer: {e}"));
+    let tokenizer = Tokenizer::from_bytes(run.tokenizer_json().as_bytes()).map_err(failed)?;
+    let mut of_texts = Sums::default();
+    for text in texts {
+        let encoding = tokenizer.encode(text.as_str(), false).map_err(failed)?;
+        let ids = &encoding.get_ids()[..encoding.len().min(config.decoder.context_length)];
+        let Some((_, next)) = ids.split_first().filter(|(_, next)| !next.is_empty()) else { continue };
+        let rows = onnx_embedding.embed(&ids[..next.len()], &cancel)?;
+        let mut cache = onnx_decoder.new_cache(next.len(), &cancel)?;
+        let rounded = onnx_decoder.forward(&mut cache, rows.clone(), LogitRows::All, &cancel)?;
+        let rounded = Tensor::from_slice(&rounded).view([next.len() as i64, -1]);
+        let rows = Tensor::from_slice(&rows).view([1, -1, width as i64]);
+        let exact = tch::no_grad(|| decoder.logits(&decoder.states(&rows, None))).squeeze_dim(0);
+        of_texts.add(&exact, &rounded, Some(next));
+    }
+    found.texts = (!texts.is_empty()).then(|| of_texts.finish());
     Ok(found)
 }
 

@@ -102,6 +102,11 @@ impl Run {
         &*self.weights
     }
 
+    /// `tokenizer.json` of the `tokenizers` crate.
+    pub fn tokenizer_json(&self) -> &str {
+        &self.tokenizer_json
+    }
+
     /// What goes into a package besides weights.
     pub fn contents(&self, export: ExportOptions) -> PackageContents {
         let d = self.description.clone();

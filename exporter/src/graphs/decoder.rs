@@ -53,6 +53,14 @@ impl FloatType {
     }
 }
 
+impl Default for DecoderOptions {
+    /// The fastest form that changes the next token no more than llama.cpp's Q4_0 does (`docs/quantization.md`): four bits in blocks
+    /// of 128 with scales of least error, and eight for `lm_head` and two layers at either end.
+    fn default() -> Self {
+        DecoderOptions { rounding: Rounding::LeastError, edge_layers: 2, ..DecoderOptions::int4(128).lm_head_int8() }
+    }
+}
+
 impl DecoderOptions {
     /// Float matrices.
     pub fn f32() -> Self {

@@ -33,10 +33,10 @@ pub struct ExportOptions {
 }
 
 impl Default for ExportOptions {
-    /// Four bits in blocks of 128, the rest in float32.
+    /// The default decoder, the rest in float32.
     fn default() -> Self {
         ExportOptions {
-            decoder: DecoderOptions::int4(128),
+            decoder: DecoderOptions::default(),
             embedding: FloatStorage::F32,
             vision: FloatStorage::F32,
             write: WriteOptions::default(),

@@ -55,11 +55,23 @@ fn a_package_opens_and_is_the_same_every_time() {
     });
     assert_eq!(manifests[0], manifests[1]);
     let manifest = &manifests[0];
-    assert_eq!(manifest.required_features, ["guided_sections", "int4_weights"]);
+    assert_eq!(manifest.required_features, ["guided_sections", "int8_weights"]);
     assert!(manifest.files.contains_key("difference.onnx.data"), "{:?}", manifest.files.keys());
     assert_eq!((manifest.decoder.end_token_ids.as_slice(), manifest.vision.feature_grid), (&[1][..], [1, 2, 2]));
     let card = std::fs::read_to_string(dir.path().join("one/MODEL_CARD.md")).unwrap();
     assert!(card.contains("random") && card.contains("## Data") && card.contains("| Cardiomegaly | 0.5 |"), "{card}");
+}
+
+#[test]
+fn a_decoder_of_four_and_eight_bits_needs_both_and_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let (config, mut contents) = small();
+    contents.export.decoder = DecoderOptions { edge_layers: 1, ..DecoderOptions::default() };
+    let target = dir.path().join("mixed");
+    let manifest = write_package(&target, &config, &RandomWeights::new(&config, 5), &contents, bank).unwrap();
+    assert_eq!(manifest.required_features, ["guided_sections", "int4_weights", "int8_weights"]);
+    let card = std::fs::read_to_string(target.join("MODEL_CARD.md")).unwrap();
+    assert!(card.contains("first and last 1 layers in 8 bits; lm_head: 8 bits, block 128"), "{card}");
 }
 
 #[test]
