@@ -6,10 +6,12 @@ use diffvp::package::manifest::{IntendedUse, ModelIdentity, PromptSegment};
 use diffvp_exporter::ModelConfig;
 use diffvp_exporter::huggingface::{Checkpoint, CheckpointTokenizer, tokenizer_of, verify};
 use diffvp_exporter::package::lineage;
-use diffvp_exporter::weights::{SafetensorsWeights, Weights};
+use diffvp_exporter::weights::Weights;
 
 use super::weights::{DecoderFile, Random};
-use super::{CONFIG, DECODER, DESCRIPTION, Decoder, Description, Preset, RANDOM, TOKENIZER, create, json, write};
+use super::{
+    CONFIG, DECODER, DESCRIPTION, Decoder, Description, Preset, RANDOM, TOKENIZER, create, json, vacant, write,
+};
 use crate::adapter::Merged;
 use crate::{Error, Result};
 
@@ -59,22 +61,20 @@ pub struct Imported {
 /// adapter, and where `folder` exists and is not empty; [`Error::Training`] for a context beyond the checkpoint's.
 /// Nothing is written then.
 pub fn import(request: &ImportRequest, folder: &Path, on_tensor: impl FnMut(usize, usize)) -> Result<Imported> {
+    vacant(folder)?;
     let checkpoint = Checkpoint::open(&request.checkpoint)?;
     let tokenizer = tokenizer_of(&request.checkpoint, request.tokenizer.as_deref(), &checkpoint.config)?;
     let config = sizes(request, &checkpoint)?;
     let path = std::path::absolute(&request.checkpoint).unwrap_or_else(|_| request.checkpoint.clone());
     let adapter = request.adapter.as_ref().map(|a| std::path::absolute(a).unwrap_or_else(|_| a.clone()));
-    let specs = checkpoint.specs();
+    let (specs, name) = (checkpoint.specs(), checkpoint.config.name.clone());
     let mut other_base = None;
-    let weights: Box<dyn Weights> = Box::new(SafetensorsWeights::open(&path)?);
-    let weights = match &adapter {
-        Some(folder) => {
-            let merged = Merged::open(weights, folder, &config.decoder)?;
-            other_base = other(merged.base_name(), &path, checkpoint.config.name.as_deref());
-            Box::new(merged)
-        }
-        None => weights,
-    };
+    let mut weights: Box<dyn Weights> = Box::new(checkpoint.into_weights());
+    if let Some(folder) = &adapter {
+        let merged = Merged::open(weights, folder, &config.decoder)?;
+        other_base = other(merged.base_name(), &path, name.as_deref());
+        weights = Box::new(merged);
+    }
     verify(&specs, &*weights, on_tensor)?;
 
     create(folder)?;

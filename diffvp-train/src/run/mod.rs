@@ -128,15 +128,24 @@ impl Run {
     }
 }
 
-/// Makes the folder of a new run.
+/// Whether a new run can be made in a folder.
 ///
 /// # Errors
-/// [`Error::RunFolder`] where it exists and is not empty, or cannot be made.
-fn create(folder: &Path) -> Result<()> {
+/// [`Error::RunFolder`] where it exists and is not empty.
+fn vacant(folder: &Path) -> Result<()> {
     if folder.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
         let detail = "it is there already and not empty; name a new folder".into();
         return Err(Error::RunFolder { path: folder.to_path_buf(), detail });
     }
+    Ok(())
+}
+
+/// Makes the folder of a new run.
+///
+/// # Errors
+/// As [`vacant`], and where it cannot be made.
+fn create(folder: &Path) -> Result<()> {
+    vacant(folder)?;
     std::fs::create_dir_all(folder).map_err(|e| run_error(folder, &e))
 }
 

@@ -44,8 +44,8 @@ impl Checkpoint {
     }
 
     /// The named weights.
-    pub fn weights(&self) -> &SafetensorsWeights {
-        &self.weights
+    pub fn into_weights(self) -> SafetensorsWeights {
+        self.weights
     }
 
     fn compare(&self) -> Result<()> {
