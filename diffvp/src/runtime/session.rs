@@ -1,6 +1,7 @@
 //! How a file becomes a session of ONNX Runtime.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use ort::ErrorCode;
 use ort::session::Session;
@@ -144,10 +145,20 @@ fn with_own_kernels(path: &Path, options: &SessionOptions) -> Result<(Option<Vec
 
 /// A session of a model in memory whose further files lie beside `path`.
 fn commit_model(builder: SessionBuilder, path: &Path, model: &[u8]) -> ort::Result<Session> {
+    // The first session makes the operator's domain known to the whole process, which ONNX Runtime does not guard: of two that
+    // begin together the second would fail.
+    static DOMAIN_IS_KNOWN: Mutex<bool> = Mutex::new(false);
     let folder = path.parent().unwrap_or(Path::new("."));
-    kernels::register(builder)?
-        .with_config_entry("session.model_external_initializers_file_folder_path", folder.to_string_lossy())?
-        .commit_from_memory(model)
+    let mut builder = kernels::register(builder)?
+        .with_config_entry("session.model_external_initializers_file_folder_path", folder.to_string_lossy())?;
+    let mut known = DOMAIN_IS_KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if *known {
+        drop(known);
+        return builder.commit_from_memory(model);
+    }
+    let session = builder.commit_from_memory(model)?;
+    *known = true;
+    Ok(session)
 }
 
 fn register(
