@@ -24,16 +24,11 @@ use super::trainer::Stage;
 use super::warm_up::WarmUpStage;
 use crate::data::{Normals, ScanFile};
 use crate::model::{Adapter, FindingsHead, Mode, Parameters, Resampler, TokensHead, flatten_features};
-use crate::run::{Decoder, Description, Layers};
+use crate::run::{Decoder, Description, Layers, of_decoder};
 use crate::{Error, Result};
 
 /// Folder of the adapter in a run.
 const ADAPTER: &str = "adapter";
-
-/// Parameters of the decoder.
-pub(super) fn of_decoder(name: &str) -> bool {
-    name.starts_with("model.") || name.starts_with("lm_head.")
-}
 
 /// Parameters that only the generator stage trains.
 pub(super) fn of_prompt(name: &str) -> bool {

@@ -12,7 +12,7 @@ use serde::Serialize;
 use tch::{Cuda, Device, Kind};
 
 use super::adamw::AdamW;
-use super::assemble::{of_decoder, of_prompt};
+use super::assemble::of_prompt;
 use super::config::FitConfig;
 use super::generator::{Example, GeneratorStage, Parts as Model, Settings};
 use super::order;
@@ -24,6 +24,7 @@ use super::trainer::{Stage, one_step};
 use crate::data::{LabelSource, Sample, Split};
 use crate::labels::FINDINGS;
 use crate::model::{FindingsHead, Parameters};
+use crate::run::of_decoder;
 use crate::{Error, Result};
 
 /// Tokens of the prompt's texts and of E, about what those of the lineage take.

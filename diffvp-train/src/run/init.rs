@@ -48,7 +48,7 @@ pub fn init(preset: Preset, seed: u64, write_weights: bool, folder: &Path) -> Re
     let tokenizer = diffvp_exporter::tokenizer::demo(VOCABULARY)?;
     let config = preset.config(tokenizer.vocab_size);
     write(&folder.join(TOKENIZER), &tokenizer.json)?;
-    write(&folder.join(DESCRIPTION), &json(&untrained(preset, seed, &config)))?;
+    write(&folder.join(DESCRIPTION), &json(&describe(preset, seed, &config)))?;
     if write_weights {
         let weights = RandomWeights::new(&config, seed);
         save_safetensors(&folder.join(WEIGHTS), &tensor_specs(&config), &weights, &Default::default())?;
@@ -59,17 +59,30 @@ pub fn init(preset: Preset, seed: u64, write_weights: bool, folder: &Path) -> Re
     write(&folder.join(CONFIG), &config.to_json())
 }
 
-fn untrained(preset: Preset, seed: u64, config: &ModelConfig) -> Description {
+fn describe(preset: Preset, seed: u64, config: &ModelConfig) -> Description {
     let id = match preset {
         Preset::Demo => "diffvp-demo",
         Preset::PaperVision => "diffvp-paper-vision",
         Preset::Paper => "diffvp-paper",
     };
     Description {
+        prompt: lineage::prompt(diffvp_exporter::tokenizer::BEGIN),
+        generation: lineage::guided_sections(16),
+        end_tokens: vec![diffvp_exporter::tokenizer::END.into()],
+        card_notes: "The weights are random numbers. Findings and text of this model mean nothing; it shows that \
+                     every part of the pipeline runs, and how fast."
+            .into(),
+        ..untrained(id, format!("All parts of the method, with random weights (seed {seed})."), config)
+    }
+}
+
+/// What every model that was not trained says. Prompt, form and end of its reports are left to the caller.
+pub(super) fn untrained(id: &str, description: String, config: &ModelConfig) -> Description {
+    Description {
         model: ModelIdentity {
             id: id.into(),
             version: env!("CARGO_PKG_VERSION").into(),
-            description: format!("All parts of the method, with random weights (seed {seed})."),
+            description,
             trained: false,
             created_by: format!("diffvp-train {}", env!("CARGO_PKG_VERSION")),
         },
@@ -78,11 +91,9 @@ fn untrained(preset: Preset, seed: u64, config: &ModelConfig) -> Description {
         findings: lineage::findings(0.5),
         findings_text: lineage::findings_text(),
         sections: lineage::sections(),
-        prompt: lineage::prompt(diffvp_exporter::tokenizer::BEGIN),
-        generation: lineage::guided_sections(16),
-        end_tokens: vec![diffvp_exporter::tokenizer::END.into()],
-        card_notes: "The weights are random numbers. Findings and text of this model mean nothing; it shows that \
-                     every part of the pipeline runs, and how fast."
-            .into(),
+        prompt: Vec::new(),
+        generation: lineage::guided_sections(1),
+        end_tokens: Vec::new(),
+        card_notes: String::new(),
     }
 }

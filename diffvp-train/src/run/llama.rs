@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use diffvp::package::manifest::{IntendedUse, ModelIdentity, PromptSegment};
+use diffvp::package::manifest::PromptSegment;
 use diffvp_exporter::ModelConfig;
 use diffvp_exporter::huggingface::{Checkpoint, CheckpointTokenizer, tokenizer_of, verify};
 use diffvp_exporter::package::lineage;
 use diffvp_exporter::weights::Weights;
 
+use super::init::untrained;
 use super::weights::{DecoderFile, Random};
 use super::{
     CONFIG, DECODER, DESCRIPTION, Decoder, Description, Preset, RANDOM, TOKENIZER, create, json, vacant, write,
@@ -129,25 +130,15 @@ fn describe(config: &ModelConfig, tokenizer: &CheckpointTokenizer) -> Descriptio
     let begin = tokenizer.begin.as_deref();
     let mut prompt = lineage::prompt(begin.unwrap_or_default());
     prompt.retain(|segment| begin.is_some() || !matches!(segment, PromptSegment::Token { .. }));
+    let text = "A LLaMA of Hugging Face as decoder; everything before it has random weights.";
     Description {
-        model: ModelIdentity {
-            id: "diffvp-imported-llama".into(),
-            version: env!("CARGO_PKG_VERSION").into(),
-            description: "A LLaMA of Hugging Face as decoder; everything before it has random weights.".into(),
-            trained: false,
-            created_by: format!("diffvp-train {}", env!("CARGO_PKG_VERSION")),
-        },
-        intended_use: IntendedUse { clinical_use: false, statement: "Not for clinical use.".into() },
-        preprocessing: lineage::preprocessing(config.input, config.encoder.in_channels),
-        findings: lineage::findings(0.5),
-        findings_text: lineage::findings_text(),
-        sections: lineage::sections(),
         prompt,
         generation: lineage::guided_sections(section_tokens(config.decoder.context_length)),
         end_tokens: tokenizer.end.clone(),
         card_notes: "The decoder was not trained on scans, and the encoder, classifier and difference hold random numbers: \
                      findings and text mean nothing. The package shows that a decoder of this checkpoint runs, and how fast."
             .into(),
+        ..untrained("diffvp-imported-llama", text.into(), config)
     }
 }
 

@@ -32,6 +32,8 @@ use crate::data::ScanFile;
 use crate::{Error, Result};
 pub use init::{Preset, init};
 pub use llama::{ImportRequest, Imported, import};
+#[cfg(feature = "torch")]
+pub(crate) use weights::of_decoder;
 pub use weights::{Decoder, Layers};
 
 const CONFIG: &str = "config.json";

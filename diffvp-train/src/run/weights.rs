@@ -66,6 +66,11 @@ pub(super) fn open(folder: &Path, config: &ModelConfig) -> Result<Box<dyn Weight
     Ok(Box::new(WithDecoder { own, decoder }))
 }
 
+/// Whether a weight is one of the decoder.
+pub(crate) fn of_decoder(name: &str) -> bool {
+    name.starts_with("model.") || name.starts_with("lm_head.")
+}
+
 /// The run's own weights, and a decoder from elsewhere.
 struct WithDecoder {
     own: Box<dyn Weights>,
@@ -74,8 +79,7 @@ struct WithDecoder {
 
 impl Weights for WithDecoder {
     fn tensor(&self, name: &str, shape: &[usize]) -> diffvp_exporter::Result<Vec<f32>> {
-        let of_decoder = name.starts_with("model.") || name.starts_with("lm_head.");
-        if of_decoder { &self.decoder } else { &self.own }.tensor(name, shape)
+        if of_decoder(name) { &self.decoder } else { &self.own }.tensor(name, shape)
     }
 }
 
