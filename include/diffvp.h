@@ -299,6 +299,21 @@
 #define DIFFVP_GPU_CPU_OPERATORS 4
 
 /*
+ For diffvp_options_set_sections: what the package offers first.
+ */
+#define DIFFVP_SECTIONS_DEFAULT 0
+
+/*
+ For diffvp_options_set_sections: one after the other, each after all before it.
+ */
+#define DIFFVP_SECTIONS_SEQUENTIAL 1
+
+/*
+ For diffvp_options_set_sections: all at once, each after the prompt alone.
+ */
+#define DIFFVP_SECTIONS_PARALLEL 2
+
+/*
  Volume to model input.
  */
 #define DIFFVP_STAGE_PREPROCESS 0
@@ -617,6 +632,15 @@ int32_t diffvp_options_set_reference_id(struct diffvp_options *options,
 int32_t diffvp_options_set_max_new_tokens(struct diffvp_options *options,
                                           size_t tokens,
                                           struct diffvp_error **error);
+
+/*
+ In which order the sections are written: one of the DIFFVP_SECTIONS_ constants. DIFFVP_SECTIONS_DEFAULT, the default, is the
+ package's first. An order that the package does not offer is DIFFVP_STATUS_INVALID_OPTION when the report is made; another number
+ is DIFFVP_STATUS_INVALID_ARGUMENT. Read by the report functions.
+ */
+int32_t diffvp_options_set_sections(struct diffvp_options *options,
+                                    int32_t order,
+                                    struct diffvp_error **error);
 
 /*
  Whether a scan that shows another part of the body than the model is for is reported all the same: 1, or 0, the

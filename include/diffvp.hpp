@@ -176,6 +176,7 @@ public:
     Options &reference_index(std::size_t index) { return set(diffvp_options_set_reference_index, index); }
     Options &reference_id(const std::string &id) { return set(diffvp_options_set_reference_id, id.c_str()); }
     Options &max_new_tokens(std::size_t tokens) { return set(diffvp_options_set_max_new_tokens, tokens); }
+    Options &sections(std::int32_t order) { return set(diffvp_options_set_sections, order); }
     Options &any_body_part(bool any) { return set(diffvp_options_set_any_body_part, any ? 1 : 0); }
     Options &max_voxels(std::uint64_t voxels) { return set(diffvp_options_set_max_voxels, voxels); }
     Options &series_instance_uid(const std::string &uid)

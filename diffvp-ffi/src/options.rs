@@ -4,7 +4,7 @@ use std::ffi::c_char;
 use std::sync::{Mutex, PoisonError};
 
 use diffvp::runtime::GpuOptions;
-use diffvp::{CancelToken, Device, ReferencePolicy, ReportOptions, Sampling, ScanOptions};
+use diffvp::{CancelToken, Device, ReferencePolicy, ReportOptions, Sampling, ScanOptions, SectionOrder};
 
 use crate::boundary::call;
 use crate::error::{diffvp_error, free};
@@ -28,6 +28,13 @@ pub const DIFFVP_GPU_TUNE: u32 = 2;
 /// For diffvp_options_set_gpu: operators that the GPU has no kernel for run on the processor. Without this the package
 /// that holds them is refused.
 pub const DIFFVP_GPU_CPU_OPERATORS: u32 = 4;
+
+/// For diffvp_options_set_sections: what the package offers first.
+pub const DIFFVP_SECTIONS_DEFAULT: i32 = 0;
+/// For diffvp_options_set_sections: one after the other, each after all before it.
+pub const DIFFVP_SECTIONS_SEQUENTIAL: i32 = 1;
+/// For diffvp_options_set_sections: all at once, each after the prompt alone.
+pub const DIFFVP_SECTIONS_PARALLEL: i32 = 2;
 
 /// Settings, all with a default. Functions that take options read them during the call and keep nothing of
 /// them; null stands for the defaults. May be used and changed from any thread; a call sees the settings as they
@@ -291,6 +298,31 @@ pub unsafe extern "C" fn diffvp_options_set_max_new_tokens(
 ) -> i32 {
     let change = |settings: &mut Settings| {
         settings.report.max_new_tokens = Some(tokens);
+        Ok(())
+    };
+    // SAFETY: the contract of the header.
+    unsafe { set(options, error, change) }
+}
+
+/// In which order the sections are written: one of the DIFFVP_SECTIONS_ constants. DIFFVP_SECTIONS_DEFAULT, the default, is the
+/// package's first. An order that the package does not offer is DIFFVP_STATUS_INVALID_OPTION when the report is made; another number
+/// is DIFFVP_STATUS_INVALID_ARGUMENT. Read by the report functions.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn diffvp_options_set_sections(
+    options: *mut diffvp_options,
+    order: i32,
+    error: *mut *mut diffvp_error,
+) -> i32 {
+    let change = |settings: &mut Settings| {
+        settings.report.sections = match order {
+            DIFFVP_SECTIONS_DEFAULT => None,
+            DIFFVP_SECTIONS_SEQUENTIAL => Some(SectionOrder::Sequential),
+            DIFFVP_SECTIONS_PARALLEL => Some(SectionOrder::Parallel),
+            _ => {
+                let detail = format!("order {order} is none of the DIFFVP_SECTIONS_ constants");
+                return Err(Failure::new(DIFFVP_STATUS_INVALID_ARGUMENT, detail));
+            }
+        };
         Ok(())
     };
     // SAFETY: the contract of the header.

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::decode::{Embedding, TextCodec};
 use crate::package::Package;
+use crate::package::manifest::SectionOrder;
 use crate::runtime::{Decoder, Device, SessionOptions};
 use crate::vision::{Classifier, Difference, Encoder};
 use crate::{Error, Result};
@@ -32,12 +33,18 @@ impl Engine {
         let (vision, sizes) = (&manifest.vision, &manifest.decoder);
         // The table stays in the processor's memory on any device: reading a row there is quicker than two copies.
         let table = SessionOptions { device: Device::Cpu, ..options.clone() };
+        let decoder = Decoder::open(&package.path("decoder.onnx"), sizes, options)?;
+        let orders = manifest.generation.form.orders();
+        if orders.contains(&SectionOrder::Parallel) && !decoder.branches() {
+            let detail = "it has no attention_bias, which parallel sections need".to_owned();
+            return Err(Error::PackageContent { file: "decoder.onnx".into(), detail });
+        }
         Ok(Engine {
             encoder: Encoder::open(&package.path("encoder.onnx"), vision, options)?,
             classifier: Classifier::open(&package.path("classifier.onnx"), vision, manifest.findings.len(), options)?,
             difference: Difference::open(&package.path("difference.onnx"), vision, sizes.hidden_size, options)?,
             embedding: Embedding::open(&package.path("embedding.onnx"), sizes.hidden_size, &table)?,
-            decoder: Decoder::open(&package.path("decoder.onnx"), sizes, options)?,
+            decoder,
             codec: TextCodec::open(&package.path("tokenizer.json"))?,
             package,
         })

@@ -64,6 +64,7 @@ pub mod volume;
 pub use decode::{Sampling, StopReason};
 pub use error::{Error, Result};
 pub use options::{Event, Flow, ReportOptions, Stage};
+pub use package::manifest::SectionOrder;
 pub use report::Report;
 pub use reporter::{Reporter, ReporterBuilder};
 pub use runtime::{CancelToken, Device};

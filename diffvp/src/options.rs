@@ -1,8 +1,10 @@
 //! How one report is made, and what is heard while it is.
 
 use crate::decode::Sampling;
+use crate::package::manifest::{ReportForm, SectionOrder};
 use crate::runtime::CancelToken;
 use crate::vision::ReferencePolicy;
+use crate::{Error, Result};
 
 /// How one report is made. The same scan, package, options and device give the same report.
 ///
@@ -28,6 +30,11 @@ pub struct ReportOptions {
     /// Propose tokens and check several in one run of the decoder. The text is the same without, and takes longer. Default true;
     /// without effect where a decoder's rows depend on each other's company ([`Decoder::rows_agree`](crate::runtime::Decoder::rows_agree)).
     pub drafting: bool,
+    /// In which order the sections are written, of those that the package offers ([`ReportForm::orders`]); without one its first.
+    /// Another order gives another text.
+    ///
+    /// [`ReportForm::orders`]: crate::package::manifest::ReportForm::orders
+    pub sections: Option<SectionOrder>,
     /// Stops the report from another thread.
     pub cancel: CancelToken,
 }
@@ -41,6 +48,7 @@ impl Default for ReportOptions {
             max_new_tokens: None,
             any_body_part: false,
             drafting: true,
+            sections: None,
             cancel: CancelToken::default(),
         }
     }
@@ -83,10 +91,30 @@ impl ReportOptions {
         self
     }
 
+    /// Sets [`sections`](Self::sections).
+    pub fn sections(mut self, order: SectionOrder) -> Self {
+        self.sections = Some(order);
+        self
+    }
+
     /// Sets [`cancel`](Self::cancel).
     pub fn cancel(mut self, cancel: CancelToken) -> Self {
         self.cancel = cancel;
         self
+    }
+
+    /// The order in which the sections of a form are written.
+    pub(crate) fn order(&self, form: &ReportForm) -> Result<SectionOrder> {
+        let offered = form.orders();
+        match self.sections {
+            None => Ok(offered.first().copied().unwrap_or(SectionOrder::Sequential)),
+            Some(order) if offered.contains(&order) => Ok(order),
+            Some(order) => {
+                let offered: Vec<String> = offered.iter().map(SectionOrder::to_string).collect();
+                let detail = format!("{order}: the sections of this package are written {}", offered.join(" or "));
+                Err(Error::InvalidOption { name: "sections", detail })
+            }
+        }
     }
 }
 

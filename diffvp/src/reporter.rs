@@ -180,6 +180,7 @@ impl Reporter {
         let manifest = engine.package.manifest();
         in_scope(scan, &manifest.scope, options.any_body_part)?;
         let sampler = Sampler::new(options.sampling, options.seed)?;
+        let order = options.order(&manifest.generation.form)?;
         let limit = manifest.generation.max_new_tokens;
         let max_new_tokens = options.max_new_tokens.map_or(limit, |tokens| tokens.min(limit));
         let bank = engine.package.bank();
@@ -219,7 +220,7 @@ impl Reporter {
             manifest,
             phrases: engine.package.phrases(),
         };
-        let request = Request { prompt: rows, sampler, max_new_tokens, drafting: options.drafting, cancel };
+        let request = Request { prompt: rows, sampler, max_new_tokens, order, drafting: options.drafting, cancel };
         let written = generator.generate(request, &mut |event| match event {
             TextEvent::Prefilled => {
                 timings.prefill = clock.lap();
@@ -238,6 +239,7 @@ impl Reporter {
             encoding: &encoding,
             contrast,
             written,
+            order,
             options,
             session: &self.options,
             reference,

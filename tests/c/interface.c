@@ -322,6 +322,8 @@ static void another_part_of_the_body(const char *package)
     FAILS(diffvp_options_set_any_body_part(options, 2, &error), DIFFVP_STATUS_INVALID_ARGUMENT);
     OK(diffvp_reporter_report(reporter, scan, options, NULL, &report, &error));
     OK(diffvp_options_set_any_body_part(options, 0, &error));
+    FAILS(diffvp_options_set_sections(options, 3, &error), DIFFVP_STATUS_INVALID_ARGUMENT);
+    OK(diffvp_options_set_sections(options, DIFFVP_SECTIONS_DEFAULT, &error));
     CHECK(diffvp_report_free(report) == DIFFVP_STATUS_OK);
     FAILS(diffvp_reporter_report(reporter, scan, options, NULL, &report, &error), DIFFVP_STATUS_OUT_OF_SCOPE);
     CHECK(diffvp_reporter_free(reporter) == DIFFVP_STATUS_OK && diffvp_scan_free(scan) == DIFFVP_STATUS_OK);

@@ -9,7 +9,7 @@ use diffvp_exporter::graphs::{self, DecoderOptions};
 use diffvp_exporter::onnx::FloatStorage;
 use diffvp_exporter::weights::{RandomWeights, tensor_specs};
 use diffvp_tests::golden::{F32_TOLERANCE, load, relative_error, run};
-use diffvp_train::model::{Classifier, Difference, Encoder, Llama, Mode, Parameters, TextLoss};
+use diffvp_train::model::{Branches, Classifier, Difference, Encoder, Llama, Mode, Parameters, TextLoss};
 use tch::{Device, Kind, Tensor};
 
 const SEED: u64 = 11;
@@ -156,7 +156,7 @@ fn embedding_and_decoder() {
         let found = run(&graph, &[("token_ids", &input)], "embeddings");
         assert_eq!(relative_error(&found, &to_ort(&embedded)), 0.0);
 
-        let logits = tch::no_grad(|| model.logits(&model.states(&embedded, None)));
+        let logits = tch::no_grad(|| model.logits(&model.states(&embedded, None, None)));
         let (_folder, graph) = load(graphs::decoder(&config, &weights, &DecoderOptions::f32()).unwrap(), false);
         let rows = ids.len();
         let cache = [1, c.key_value_heads, rows, c.head_dim];
@@ -209,10 +209,10 @@ fn recomputed_layers_have_the_same_gradients() {
         x.shallow_clone().zero_grad();
         all
     };
-    let plain = model.loss(&model.states(&x, Some(5)), &loss);
+    let plain = model.loss(&model.states(&x, None, Some(5)), &loss);
     (&plain * 0.5).backward();
     let expected = gradients();
-    let (recomputed, gradient) = model.backward_recomputing(&x, &loss, Some(5), 0.5);
+    let (recomputed, gradient) = model.backward_recomputing(&x, None, &loss, Some(5), 0.5);
     (&x * gradient).sum(Kind::Float).backward();
     let found = gradients();
     assert_eq!(f64::try_from(&plain).unwrap(), f64::try_from(&recomputed).unwrap());
@@ -223,6 +223,36 @@ fn recomputed_layers_have_the_same_gradients() {
     }
 }
 
+/// A row sees its prompt and its own section: states, gradients and recomputed layers are those of each section alone.
+#[test]
+fn sections_at_once_are_each_section_alone() {
+    let config = small();
+    let model = Llama::new(&parameters(&config, Kind::Float), &config.decoder, None).unwrap();
+    let h = config.decoder.hidden_size as i64;
+    let x = noise(&[1, 10, h]);
+    // Three rows of prompt, and sections of four, one and two.
+    let sections = [0i64, 0, 0, 1, 1, 1, 1, 2, 3, 3];
+    let positions = [0i64, 1, 2, 3, 4, 5, 6, 3, 3, 4];
+    let section = Tensor::from_slice(&sections);
+    let sees = section.unsqueeze(1).eq_tensor(&section).logical_or(&section.eq(0)).tril(0).view([1, 1, 10, 10]);
+    let branches = Branches { positions: Tensor::from_slice(&positions).view([1, 10]), sees };
+    let all = tch::no_grad(|| model.states(&x, Some(&branches), None));
+    for of in 1..4 {
+        let rows: Vec<i64> = (0..10).filter(|&i| [0, of].contains(&sections[i as usize])).collect();
+        let rows = Tensor::from_slice(&rows);
+        let alone = tch::no_grad(|| model.states(&x.index_select(1, &rows), None, None));
+        let error = relative_error(&to_ort(&all.index_select(1, &rows)), &to_ort(&alone));
+        assert!(error < 1e-5, "section {of}: {error:e}");
+    }
+    let loss = TextLoss { rows: Tensor::from_slice(&[4i64, 7, 9]), targets: Tensor::from_slice(&[7i64, 1, 2]) };
+    let x = x.set_requires_grad(true);
+    let plain = model.loss(&model.states(&x, Some(&branches), None), &loss);
+    plain.backward();
+    let (recomputed, gradient) = model.backward_recomputing(&x, Some(&branches), &loss, None, 1.0);
+    assert_eq!(f64::try_from(&plain).unwrap(), f64::try_from(&recomputed).unwrap());
+    assert!(relative_error(&to_ort(&gradient), &to_ort(&x.grad())) < 1e-5);
+}
+
 /// bfloat16 is what the big decoder trains in: close to float32, and with float32 adapters.
 #[test]
 fn a_bfloat16_base_is_near_the_float32_one() {
@@ -230,7 +260,7 @@ fn a_bfloat16_base_is_near_the_float32_one() {
     let ids = Tensor::from_slice(&[1i64, 5, 9, 200]).view([1, -1]);
     let logits = |kind| {
         let model = Llama::new(&parameters(&config, kind), &config.decoder, None).unwrap();
-        tch::no_grad(|| model.logits(&model.states(&model.embed(&ids), None)))
+        tch::no_grad(|| model.logits(&model.states(&model.embed(&ids), None, None)))
     };
     let error = relative_error(&to_ort(&logits(Kind::BFloat16)), &to_ort(&logits(Kind::Float)));
     assert!((1e-5..0.06).contains(&error), "{error}");

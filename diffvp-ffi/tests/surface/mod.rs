@@ -199,6 +199,7 @@ pub const ROWS: &[Row] = rows! {
     diffvp_options_set_reference_index(H(Options), ANY, Err);
     diffvp_options_set_reference_id(H(Options), S(Text::Any), Err);
     diffvp_options_set_max_new_tokens(H(Options), ANY, Err);
+    diffvp_options_set_sections(H(Options), N(1, &[(3, BAD), (MAX, BAD), (i32::MIN as u32 as u64, BAD)]), Err);
     diffvp_options_set_any_body_part(H(Options), N(1, &[(2, BAD), (MAX, BAD), (i32::MIN as u32 as u64, BAD)]), Err);
     diffvp_options_set_max_voxels(H(Options), ANY, Err);
     diffvp_options_set_series_instance_uid(H(Options), TextOrNull, Err);

@@ -200,16 +200,17 @@ impl Session {
                         sample.name
                     ))
                 })?;
-                let sequence = texts.sequence(sample, present)?;
-                if sequence.rows.len() > context {
-                    let rows = sequence.rows.len();
+                let sequences = texts.sequences(sample, present)?;
+                let rows = sequences.iter().map(|s| s.rows.len()).max().unwrap_or(0);
+                if rows > context {
                     return Err(Error::training(format!(
                         "{}: prompt and report take {rows} rows, and model.decoder.context_length is {context}",
                         sample.name
                     )));
                 }
-                cut += usize::from(limit.is_some_and(|limit| sequence.longest_section(texts.end()) > limit));
-                examples.push((sample.clone(), sequence));
+                let longest = sequences[0].longest_section(texts.end());
+                cut += usize::from(limit.is_some_and(|limit| longest > limit));
+                examples.push((sample.clone(), sequences));
             }
             all.push(examples);
         }

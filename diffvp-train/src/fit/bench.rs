@@ -112,7 +112,7 @@ pub fn step(request: StepRequest) -> Result<StepTimes> {
     let prepared = Prepared::new(cache.path(), &config.preprocessing, None, model).with_encoder(&"0".repeat(64));
     let examples: Vec<Example> = (0..schedule.batch).map(|i| example(i, rows_of(i, request.rows), model)).collect();
     write_features(&prepared, &examples)?;
-    let sizes: Vec<[usize; 2]> = examples.iter().map(|(_, s)| [s.rows.len(), s.targets.len()]).collect();
+    let sizes: Vec<[usize; 2]> = examples.iter().map(|(_, s)| [s[0].rows.len(), s[0].targets.len()]).collect();
     let parameters = parameters(config, device)?;
     let parts = Model::new(&parameters, model, config.generator.lora.as_ref())?;
     let settings = Settings::of(&config.generator);
@@ -204,7 +204,7 @@ fn example(index: usize, rows: usize, model: &ModelConfig) -> Example {
         }
         all.push(Row::Token(token));
     }
-    (sample, Sequence { rows: all, targets })
+    (sample, vec![Sequence { rows: all, targets, branches: Vec::new() }])
 }
 
 fn write_features(prepared: &Prepared, examples: &[Example]) -> Result<()> {

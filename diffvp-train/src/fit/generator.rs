@@ -2,7 +2,7 @@
 
 use diffvp_exporter::ModelConfig;
 use rand::RngExt;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::classifier::labels;
 use super::config::{self, References};
@@ -13,10 +13,10 @@ use super::text::{Row, Sequence};
 use super::trainer::{MicroBatch, Stage, told};
 use crate::Result;
 use crate::data::Sample;
-use crate::model::{Contrast, Difference, FindingsHead, Llama, LoraConfig, Parameters, Resampler, TextLoss};
+use crate::model::{Branches, Contrast, Difference, FindingsHead, Llama, LoraConfig, Parameters, Resampler, TextLoss};
 
-/// A scan with its sequence.
-pub(super) type Example = (Sample, Sequence);
+/// A scan with its sequences, one for each order of its sections.
+pub(super) type Example = (Sample, Vec<Sequence>);
 
 /// The parts that the stage trains.
 pub(super) struct Parts {
@@ -84,6 +84,7 @@ pub(super) struct GeneratorStage {
 struct Prompted {
     /// X_in and the report's tokens `[b, t, d_llm]`.
     embeddings: Tensor,
+    branches: Option<Branches>,
     loss: TextLoss,
     /// BCE of the auxiliary head, summed over scans.
     findings: Tensor,
@@ -121,7 +122,13 @@ impl GeneratorStage {
         vec![self.prepared.features(&both)]
     }
 
-    fn prompt(&self, examples: &[&Example], features: &Tensor) -> Prompted {
+    /// The order in which the sections of each scan are written, another one at each visit.
+    fn orders<'s>(&self, examples: &[&'s Example], seed: u64) -> Vec<&'s Sequence> {
+        let mut generator = order::generator(seed, 0, 5);
+        examples.iter().map(|(_, sequences)| &sequences[generator.random_range(0..sequences.len())]).collect()
+    }
+
+    fn prompt(&self, examples: &[&Example], sequences: &[&Sequence], features: &Tensor) -> Prompted {
         let samples: Vec<&Sample> = examples.iter().map(|e| &e.0).collect();
         let b = samples.len() as i64;
         let labels = labels(&samples).to_device(self.parameters.device());
@@ -130,10 +137,15 @@ impl GeneratorStage {
         let contrast = self.parts.difference.forward(&target, &reference);
         let logits = self.parts.head.forward(&target, &contrast);
         let findings = crate::model::findings_loss(&logits, &labels);
-        let sequences: Vec<&Sequence> = examples.iter().map(|e| &e.1).collect();
-        let (embeddings, loss) = splice(&self.parts.decoder, &sequences, &contrast);
-        Prompted { embeddings, loss, findings }
+        let (embeddings, loss) = splice(&self.parts.decoder, sequences, &contrast);
+        let branches = branches(sequences, embeddings.device());
+        Prompted { embeddings, branches, loss, findings }
     }
+}
+
+/// Tokens that are asked for, as many in any order.
+fn targets((_, sequences): &Example) -> usize {
+    sequences[0].targets.len()
 }
 
 /// Rows of X_in and of the reports, padded behind, and where the loss is taken.
@@ -178,6 +190,32 @@ fn splice(decoder: &Llama, sequences: &[&Sequence], contrast: &Contrast) -> (Ten
     (embeddings, TextLoss { rows: to(&rows), targets: to(&targets) })
 }
 
+/// Positions and sight of the rows of sequences, padded behind; nothing where all are in line.
+fn branches(sequences: &[&Sequence], device: Device) -> Option<Branches> {
+    if sequences.iter().all(|s| s.branches.is_empty()) {
+        return None;
+    }
+    let width = sequences.iter().map(|s| s.rows.len()).max().unwrap_or(0);
+    let mut positions: Vec<i64> = Vec::with_capacity(sequences.len() * width);
+    // 0 is the prompt, which all see; a sequence in line is nothing but prompt, and so are rows of padding.
+    let mut section: Vec<i64> = Vec::with_capacity(sequences.len() * width);
+    for sequence in sequences {
+        let prompt = sequence.branches.first().copied().unwrap_or(width);
+        for row in 0..width {
+            let at = sequence.branches.partition_point(|begin| *begin <= row);
+            let begin = if at == 0 { 0 } else { sequence.branches[at - 1] - prompt };
+            positions.push((row - begin) as i64);
+            section.push(at as i64);
+        }
+    }
+    let shape = [sequences.len() as i64, width as i64];
+    let to = |values: &[i64]| Tensor::from_slice(values).view(shape).to_device(device);
+    let section = to(&section);
+    let (row, column) = (section.unsqueeze(2), section.unsqueeze(1));
+    let sees = row.eq_tensor(&column).logical_or(&column.eq(0)).tril(0).unsqueeze(1);
+    Some(Branches { positions: to(&positions), sees })
+}
+
 #[derive(Clone, Copy)]
 enum Place {
     Padding,
@@ -210,17 +248,18 @@ impl Stage for GeneratorStage {
     fn micro_batch(&mut self, part: &MicroBatch<'_>, read: Vec<Tensor>) -> Result<Vec<(&'static str, Tensor)>> {
         let examples: Vec<&Example> = part.scans.iter().map(|&i| &self.train[i]).collect();
         // Over all tokens of the whole batch, so that parts and processes do not matter.
-        let tokens: usize = part.whole.iter().map(|&i| self.train[i].1.targets.len()).sum();
+        let tokens: usize = part.whole.iter().map(|&i| targets(&self.train[i])).sum();
         let (per_token, per_scan) = (1.0 / tokens as f64, self.settings.findings_loss_weight / part.whole.len() as f64);
-        let prompted = self.prompt(&examples, &read[0]);
-        let (decoder, seed) = (&self.parts.decoder, Some(part.seed as i64));
+        let prompted = self.prompt(&examples, &self.orders(&examples, part.seed), &read[0]);
+        let (decoder, seed, branches) = (&self.parts.decoder, Some(part.seed as i64), prompted.branches.as_ref());
         let text = if self.settings.recompute_layers {
-            let (text, gradient) = decoder.backward_recomputing(&prompted.embeddings, &prompted.loss, seed, per_token);
+            let (text, gradient) =
+                decoder.backward_recomputing(&prompted.embeddings, branches, &prompted.loss, seed, per_token);
             let through = (&prompted.embeddings * gradient).sum(Kind::Float);
             (through + &prompted.findings * per_scan).backward();
             text
         } else {
-            let text = decoder.loss(&decoder.states(&prompted.embeddings, seed), &prompted.loss);
+            let text = decoder.loss(&decoder.states(&prompted.embeddings, branches, seed), &prompted.loss);
             (&text * per_token + &prompted.findings * per_scan).backward();
             text
         };
@@ -235,11 +274,17 @@ impl Stage for GeneratorStage {
         // The same references every time, so that validations can be compared.
         let wanted = |(index, examples): &(usize, &[&Example])| self.files(examples, *index as u64);
         each(all.chunks(8).enumerate(), self.parameters.device(), wanted, |(_, examples), read| {
-            let prompted = self.prompt(examples, &read[0]);
-            let decoder = &self.parts.decoder;
-            text += f64::try_from(decoder.loss(&decoder.states(&prompted.embeddings, None), &prompted.loss))?;
-            tokens += examples.iter().map(|e| e.1.targets.len()).sum::<usize>();
-            findings += f64::try_from(prompted.findings)?;
+            for order in 0..examples[0].1.len() {
+                let sequences: Vec<&Sequence> = examples.iter().map(|e| &e.1[order]).collect();
+                let prompted = self.prompt(examples, &sequences, &read[0]);
+                let decoder = &self.parts.decoder;
+                let states = decoder.states(&prompted.embeddings, prompted.branches.as_ref(), None);
+                text += f64::try_from(decoder.loss(&states, &prompted.loss))?;
+                tokens += examples.iter().map(|e| targets(e)).sum::<usize>();
+                if order == 0 {
+                    findings += f64::try_from(prompted.findings)?;
+                }
+            }
             Ok(())
         })?;
         let text = text / tokens as f64;

@@ -1,6 +1,6 @@
 //! Configs by name.
 
-use diffvp::package::manifest::Generation;
+use diffvp::package::manifest::{Generation, SectionOrder};
 use diffvp::volume::{Axes, Interpolation, Preprocessing, Step, Window};
 use diffvp_exporter::ModelConfig;
 use diffvp_exporter::config::{PositionKind, Strides};
@@ -103,7 +103,8 @@ pub fn demo() -> FitConfig {
             schedule: Schedule { keep: Keep::Last, ..schedule(10.0, 16, 2e-3) },
             lora: None,
         },
-        generation: Generation { max_new_tokens: 640, ..lineage::guided_sections(240) },
+        generation: Generation { max_new_tokens: 640, ..lineage::guided_sections(240) }
+            .with_orders(&[SectionOrder::Sequential, SectionOrder::Parallel]),
         preprocessing: windows(model.input),
         model,
     }

@@ -1,6 +1,6 @@
 //! Reports as token sequences, in the form in which the library decodes them.
 
-use diffvp::package::manifest::{FindingsText, Generation, PromptSegment, ReportForm, SectionSpec};
+use diffvp::package::manifest::{FindingsText, Generation, PromptSegment, ReportForm, SectionOrder, SectionSpec};
 use tokenizers::Tokenizer;
 
 use crate::data::Sample;
@@ -24,6 +24,9 @@ pub(super) struct Sequence {
     pub(super) rows: Vec<Row>,
     /// Position of a row, and the token that should follow it.
     pub(super) targets: Vec<(usize, u32)>,
+    /// First rows of the sections, where each sees the prompt and itself alone and has the positions behind the prompt; empty
+    /// where every row sees all before it.
+    pub(super) branches: Vec<usize>,
 }
 
 /// Texts and tokenizer of a model.
@@ -86,7 +89,8 @@ impl Texts {
         Ok(encoding.get_ids().to_vec())
     }
 
-    /// The sequence of a scan whose classifier found `present`.
+    /// Sequences of a scan whose classifier found `present`, one for each order in which its sections can be written. They differ in
+    /// what a section sees, not in what is to be written.
     ///
     /// In guided sections a heading is forced, the section follows, and the end token is asked for behind it; it is never an
     /// input, as in decoding. A region without a sentence is an empty section. A free report is the regions with their
@@ -94,10 +98,17 @@ impl Texts {
     ///
     /// # Errors
     /// [`Error::Training`] where a text cannot be tokenised, and for a scan that has not what the form needs.
-    pub(super) fn sequence(&self, sample: &Sample, present: &[bool]) -> Result<Sequence> {
+    pub(super) fn sequences(&self, sample: &Sample, present: &[bool]) -> Result<Vec<Sequence>> {
         if let Some(lack) = lack(sample, &self.generation.form) {
             return Err(Error::training(format!("{}: {lack}", sample.name)));
         }
+        let prompt = self.prompt_rows(present)?;
+        let orders = self.generation.form.orders();
+        orders.iter().map(|order| self.sequence(prompt.clone(), sample, *order)).collect()
+    }
+
+    /// Rows of X_in.
+    fn prompt_rows(&self, present: &[bool]) -> Result<Vec<Row>> {
         let mut rows = Vec::new();
         for segment in &self.prompt {
             match segment {
@@ -114,11 +125,19 @@ impl Texts {
                 other => return Err(Error::training(format!("no training for the prompt segment {other:?}"))),
             }
         }
-        let mut sequence = Sequence { rows, targets: Vec::new() };
+        Ok(rows)
+    }
+
+    fn sequence(&self, prompt: Vec<Row>, sample: &Sample, order: SectionOrder) -> Result<Sequence> {
+        let mut sequence = Sequence { rows: prompt, targets: Vec::new(), branches: Vec::new() };
         match &self.generation.form {
             ReportForm::GuidedSections { before_heading, after_heading, .. } => {
                 for (index, section) in self.sections.iter().enumerate() {
-                    let before = if index == 0 { "" } else { before_heading.as_str() };
+                    let alone = order == SectionOrder::Parallel;
+                    if alone {
+                        sequence.branches.push(sequence.rows.len());
+                    }
+                    let before = if index == 0 || alone { "" } else { before_heading.as_str() };
                     let heading = self.encode(&format!("{before}{}{after_heading}", section.heading))?;
                     sequence.rows.extend(heading.into_iter().map(Row::Token));
                     let text = text_of(sample, &section.region).map(|t| format!(" {t}")).unwrap_or_default();
@@ -271,6 +290,12 @@ mod tests {
         lineage::guided_sections(40).form
     }
 
+    fn sequence(texts: &Texts, sample: &Sample) -> Sequence {
+        let mut all = texts.sequences(sample, &[false; 18]).unwrap();
+        assert_eq!(all.len(), 1);
+        all.remove(0)
+    }
+
     /// What the targets say, in pieces between the ends.
     fn written(texts: &Texts, sequence: &Sequence) -> Vec<String> {
         let pieces = sequence.targets.split_inclusive(|(_, token)| *token == texts.end);
@@ -294,11 +319,11 @@ mod tests {
     #[test]
     fn a_free_report_is_the_regions_or_else_the_report_as_it_is() {
         let texts = texts(ReportForm::Free);
-        let whole = texts.sequence(&sample(&[], Some(REPORT)), &[false; 18]).unwrap();
+        let whole = sequence(&texts, &sample(&[], Some(REPORT)));
         assert_eq!(written(&texts, &whole), [REPORT]);
         follows(&whole, texts.end);
         let regions = [("lung", "The lungs are clear."), ("heart", "Heart size is normal.")];
-        let divided = texts.sequence(&sample(&regions, Some("Not this.")), &[false; 18]).unwrap();
+        let divided = sequence(&texts, &sample(&regions, Some("Not this.")));
         let heading = |region: &str| texts.sections.iter().find(|s| s.region == region).unwrap().heading.clone();
         let (heart, lung) = (heading("heart"), heading("lung"));
         let expected = format!("{heart}: Heart size is normal. {lung}: The lungs are clear.");
@@ -308,7 +333,7 @@ mod tests {
     #[test]
     fn guided_sections_follow_their_headings_and_are_empty_without_a_sentence() {
         let texts = texts(guided());
-        let sequence = texts.sequence(&sample(&[("lung", "The lungs are clear.")], None), &[false; 18]).unwrap();
+        let sequence = sequence(&texts, &sample(&[("lung", "The lungs are clear.")], None));
         let lung = texts.sections.iter().position(|s| s.region == "lung").unwrap();
         let mut expected = vec![String::new(); texts.sections.len()];
         expected[lung] = "The lungs are clear.".into();
@@ -319,13 +344,33 @@ mod tests {
     }
 
     #[test]
+    fn sections_at_once_say_the_same_behind_headings_without_separators() {
+        let both = [SectionOrder::Sequential, SectionOrder::Parallel];
+        let texts = texts(lineage::guided_sections(40).with_orders(&both).form);
+        let regions = [("lung", "The lungs are clear."), ("heart", "Heart size is normal.")];
+        let [one, all]: [Sequence; 2] =
+            texts.sequences(&sample(&regions, None), &[false; 18]).unwrap().try_into().unwrap();
+        assert_eq!(written(&texts, &one), written(&texts, &all));
+        follows(&all, texts.end);
+        assert!(one.branches.is_empty());
+        assert_eq!(all.branches.len(), texts.sections.len());
+        let prompt = all.branches[0];
+        assert_eq!(one.rows[..prompt], all.rows[..prompt]);
+        for (index, &begin) in all.branches.iter().enumerate() {
+            let heading = texts.encode(&format!("{}:", texts.sections[index].heading)).unwrap();
+            let rows = heading.into_iter().map(Row::Token).collect::<Vec<_>>();
+            assert_eq!(all.rows[begin..begin + rows.len()], rows);
+        }
+    }
+
+    #[test]
     fn a_report_that_the_form_cannot_hold_is_refused_and_not_trained_as_empty_sections() {
         let undivided = sample(&[], Some(REPORT));
-        let error = texts(guided()).sequence(&undivided, &[false; 18]).unwrap_err().to_string();
+        let error = texts(guided()).sequences(&undivided, &[false; 18]).unwrap_err().to_string();
         assert!(error.contains("scan: ") && error.contains("kind = \"free\""), "{error}");
         assert!(lack(&undivided, &ReportForm::Free).is_none());
         for form in [guided(), ReportForm::Free] {
-            assert!(texts(form).sequence(&sample(&[], None), &[false; 18]).is_err());
+            assert!(texts(form).sequences(&sample(&[], None), &[false; 18]).is_err());
         }
     }
 

@@ -126,7 +126,7 @@ pub fn verify(
             rows.extend(row);
         }
         let embeddings = Tensor::from_slice(&rows).view([1, -1, width as i64]);
-        let expected = tch::no_grad(|| decoder.logits(&decoder.states(&embeddings, None))).squeeze_dim(0);
+        let expected = tch::no_grad(|| decoder.logits(&decoder.states(&embeddings, None, None))).squeeze_dim(0);
         found.decoder = found.decoder.max(error(&logits, &expected)?);
         let logits = Tensor::from_slice(&logits).view([-1, vocabulary as i64]);
         // Rows inside the prompt predict nothing that is ever asked.
@@ -147,7 +147,7 @@ pub fn verify(
         let rounded = onnx_decoder.forward(&mut cache, rows.clone(), LogitRows::All, &cancel)?;
         let rounded = Tensor::from_slice(&rounded).view([next.len() as i64, -1]);
         let rows = Tensor::from_slice(&rows).view([1, -1, width as i64]);
-        let exact = tch::no_grad(|| decoder.logits(&decoder.states(&rows, None))).squeeze_dim(0);
+        let exact = tch::no_grad(|| decoder.logits(&decoder.states(&rows, None, None))).squeeze_dim(0);
         of_texts.add(&exact, &rounded, Some(next));
     }
     found.texts = (!texts.is_empty()).then(|| of_texts.finish());

@@ -138,7 +138,7 @@ impl Global {
             split_heads(&x.linear(&w, Some(b)), self.heads)
         };
         let (q, k, v) = (third(0, &normed.narrow(1, 0, 1)), third(1, &normed), third(2, &normed));
-        let x = x.narrow(1, 0, 1) + self.out_proj.forward(&join_heads(&attention(&q, &k, &v, false)));
+        let x = x.narrow(1, 0, 1) + self.out_proj.forward(&join_heads(&attention(&q, &k, &v, None, false)));
         let y = self.linear2.forward(&self.linear1.forward(&self.norm2.forward(&x)).gelu("none"));
         (x + y).squeeze_dim(1)
     }

@@ -56,9 +56,9 @@ pub(super) fn join_heads(x: &Tensor) -> Tensor {
     x.transpose(1, 2).reshape([size[0], size[2], size[1] * size[3]])
 }
 
-/// `softmax(Q Kᵀ / √width) V` over `[b, heads, t, width]`, `causal` or without mask.
-pub(super) fn attention(q: &Tensor, k: &Tensor, v: &Tensor, causal: bool) -> Tensor {
-    Tensor::scaled_dot_product_attention::<Tensor>(q, k, v, None, 0.0, causal, None, false)
+/// `softmax(Q Kᵀ / √width) V` over `[b, heads, t, width]`, `causal`, or each row over those that it `sees`, or over all.
+pub(super) fn attention(q: &Tensor, k: &Tensor, v: &Tensor, sees: Option<&Tensor>, causal: bool) -> Tensor {
+    Tensor::scaled_dot_product_attention(q, k, v, sees, 0.0, causal, None, false)
 }
 
 /// The weights of [`attention`] without mask, `[b, heads, q, k]`.

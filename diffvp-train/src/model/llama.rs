@@ -44,6 +44,14 @@ pub struct TextLoss {
     pub targets: Tensor,
 }
 
+/// Where rows stand and what they see, if not in line and all before them.
+pub struct Branches {
+    /// Positions `[b, t]`, int64.
+    pub positions: Tensor,
+    /// Whether a row sees another, `[b, 1, t, t]`.
+    pub sees: Tensor,
+}
+
 impl Llama {
     /// From the parameters `model.*` and `lm_head.weight`, and the adapter's.
     ///
@@ -91,11 +99,13 @@ impl Llama {
         Tensor::embedding(&self.table, ids, -1, false, false)
     }
 
-    /// Embeddings `[b, t, d_llm]` at positions 0 to t − 1 → states `[b, t, d_llm]` before the last norm. With
-    /// a `seed` the adapters drop inputs out.
-    pub fn states(&self, embeddings: &Tensor, seed: Option<i64>) -> Tensor {
+    /// Embeddings `[b, t, d_llm]` → states `[b, t, d_llm]` before the last norm. Without `branches` they stand at positions 0 to
+    /// t − 1, and each sees those before it. With a `seed` the adapters drop inputs out.
+    pub fn states(&self, embeddings: &Tensor, branches: Option<&Branches>, seed: Option<i64>) -> Tensor {
         let x = embeddings.to_kind(self.table.kind());
-        (0..self.layers.len()).fold(x, |x, i| self.layer(i, &x, seed))
+        let angles = self.angles(x.size()[1], branches);
+        let sees = branches.map(|b| &b.sees);
+        (0..self.layers.len()).fold(x, |x, i| self.layer(i, &x, &angles, sees, seed))
     }
 
     /// Logits `[rows, vocab]` in float32 of states `[rows, d_llm]`.
@@ -116,16 +126,19 @@ impl Llama {
     pub fn backward_recomputing(
         &self,
         embeddings: &Tensor,
+        branches: Option<&Branches>,
         loss: &TextLoss,
         seed: Option<i64>,
         scale: f64,
     ) -> (Tensor, Tensor) {
+        let angles = self.angles(embeddings.size()[1], branches);
+        let sees = branches.map(|b| &b.sees);
         let mut inputs = Vec::with_capacity(self.layers.len());
         let mut x = embeddings.detach().to_kind(self.table.kind());
         tch::no_grad(|| {
             for i in 0..self.layers.len() {
                 inputs.push(x.shallow_clone());
-                x = self.layer(i, &x, seed);
+                x = self.layer(i, &x, &angles, sees, seed);
             }
         });
         let last = x.detach().set_requires_grad(true);
@@ -134,13 +147,20 @@ impl Llama {
         let mut gradient = last.grad().detach();
         for (i, input) in inputs.iter().enumerate().rev() {
             let input = input.detach().set_requires_grad(true);
-            (self.layer(i, &input, seed) * &gradient).sum(Kind::Float).backward();
+            (self.layer(i, &input, &angles, sees, seed) * &gradient).sum(Kind::Float).backward();
             gradient = input.grad().detach();
         }
         (value.detach(), gradient.to_kind(embeddings.kind()))
     }
 
-    fn layer(&self, index: usize, x: &Tensor, seed: Option<i64>) -> Tensor {
+    fn layer(
+        &self,
+        index: usize,
+        x: &Tensor,
+        angles: &[Tensor; 2],
+        sees: Option<&Tensor>,
+        seed: Option<i64>,
+    ) -> Tensor {
         if let Some(seed) = seed {
             // The same numbers when the layer is computed again.
             tch::manual_seed(seed.wrapping_mul(1009).wrapping_add(index as i64));
@@ -148,11 +168,11 @@ impl Llama {
         let (layer, c, train) = (&self.layers[index], &self.config, seed.is_some());
         let y = rms_norm(x, &layer.input_norm, c.rms_norm_eps);
         let (heads, groups) = (c.attention_heads as i64, c.key_value_heads as i64);
-        let q = self.rotate(&split_heads(&layer.q.forward(&y, train), heads));
-        let k = self.rotate(&split_heads(&layer.k.forward(&y, train), groups));
+        let q = rotate(&split_heads(&layer.q.forward(&y, train), heads), angles);
+        let k = rotate(&split_heads(&layer.k.forward(&y, train), groups), angles);
         let v = split_heads(&layer.v.forward(&y, train), groups);
         let (k, v) = (self.repeat(&k), self.repeat(&v));
-        let x = x + layer.o.forward(&join_heads(&attention(&q, &k, &v, true)), train);
+        let x = x + layer.o.forward(&join_heads(&attention(&q, &k, &v, sees, sees.is_none())), train);
         let y = rms_norm(&x, &layer.post_norm, c.rms_norm_eps);
         let gated = layer.gate.forward(&y, train).silu() * layer.up.forward(&y, train);
         x + layer.down.forward(&gated, train)
@@ -168,13 +188,22 @@ impl Llama {
         x.unsqueeze(2).expand([-1, -1, shared, -1, -1], false).reshape([size[0], size[1] * shared, size[2], size[3]])
     }
 
-    /// Rotary position embedding in halves, as Hugging Face stores LLaMA.
-    fn rotate(&self, x: &Tensor) -> Tensor {
-        let t = x.size()[2];
-        let (cos, sin) = (self.cos.narrow(0, 0, t).to_kind(x.kind()), self.sin.narrow(0, 0, t).to_kind(x.kind()));
-        let halves = x.chunk(2, -1);
-        x * cos + Tensor::cat(&[-&halves[1], halves[0].shallow_clone()], -1) * sin
+    /// Cosines and sines of the angles of `rows` rows, to be multiplied with `[b, heads, rows, head_dim]`.
+    fn angles(&self, rows: i64, branches: Option<&Branches>) -> [Tensor; 2] {
+        [&self.cos, &self.sin].map(|table| {
+            let angles = match branches {
+                None => table.narrow(0, 0, rows),
+                Some(branches) => Tensor::embedding(table, &branches.positions, -1, false, false).unsqueeze(1),
+            };
+            angles.to_kind(self.table.kind())
+        })
     }
+}
+
+/// Rotary position embedding in halves, as Hugging Face stores LLaMA.
+fn rotate(x: &Tensor, [cos, sin]: &[Tensor; 2]) -> Tensor {
+    let halves = x.chunk(2, -1);
+    x * cos + Tensor::cat(&[-&halves[1], halves[0].shallow_clone()], -1) * sin
 }
 
 impl Projection {

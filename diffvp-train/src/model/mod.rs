@@ -23,7 +23,7 @@ pub use encoder::Encoder;
 pub(crate) use encoder::flatten_features;
 pub(crate) use heads::findings_loss;
 pub use heads::{CellHead, Cells, FindingsHead, TokensHead};
-pub use llama::{Llama, TextLoss};
+pub use llama::{Branches, Llama, TextLoss};
 pub use lora::{Adapter, LoraConfig};
 pub use parameters::Parameters;
 pub use resampler::Resampler;

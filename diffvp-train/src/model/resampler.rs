@@ -95,7 +95,7 @@ impl Resampler {
                 weights = attention_weights(&q, &k);
                 weights.matmul(&v)
             } else {
-                attention(&q, &k, &v, false)
+                attention(&q, &k, &v, None, false)
             };
             latents = &latents + layer.to_out.forward(&join_heads(&read));
             latents = &latents + layer.fc2.forward(&layer.fc1.forward(&layer.norm.forward(&latents)).gelu("none"));

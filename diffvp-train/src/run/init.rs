@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use diffvp::package::manifest::{IntendedUse, ModelIdentity};
+use diffvp::package::manifest::{IntendedUse, ModelIdentity, SectionOrder};
 use diffvp_exporter::ModelConfig;
 use diffvp_exporter::package::lineage;
 use diffvp_exporter::weights::{RandomWeights, save_safetensors, tensor_specs};
@@ -67,7 +67,8 @@ fn describe(preset: Preset, seed: u64, config: &ModelConfig) -> Description {
     };
     Description {
         prompt: lineage::prompt(diffvp_exporter::tokenizer::BEGIN),
-        generation: lineage::guided_sections(16),
+        // Nobody trained it for either.
+        generation: lineage::guided_sections(16).with_orders(&[SectionOrder::Sequential, SectionOrder::Parallel]),
         end_tokens: vec![diffvp_exporter::tokenizer::END.into()],
         card_notes: "The weights are random numbers. Findings and text of this model mean nothing; it shows that \
                      every part of the pipeline runs, and how fast."

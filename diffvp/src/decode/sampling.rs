@@ -79,6 +79,11 @@ impl Sampler {
         Ok(Sampler { sampling, random: Pcg64::seed_from_u64(seed) })
     }
 
+    /// One for a part of the report, whose draws do not depend on the other parts.
+    pub(crate) fn fork(&mut self) -> Self {
+        Sampler { sampling: self.sampling, random: Pcg64::seed_from_u64(self.random.random()) }
+    }
+
     /// The next token id.
     ///
     /// # Errors

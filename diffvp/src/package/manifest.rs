@@ -17,7 +17,7 @@ pub const FORMAT_VERSION: u32 = 1;
 
 /// Features that a manifest may require of the reader.
 pub const SUPPORTED_FEATURES: &[&str] =
-    &["channel_windows", "f16_decoder", "guided_sections", "int4_weights", "int8_weights"];
+    &["channel_windows", "f16_decoder", "guided_sections", "int4_weights", "int8_weights", "parallel_sections"];
 
 /// The whole manifest. Every size, threshold, window and template of a model is here, none is in code.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -254,6 +254,16 @@ pub struct Generation {
     pub max_new_tokens: usize,
 }
 
+impl Generation {
+    /// The same with other orders of guided sections; a free report has none and stays as it is.
+    pub fn with_orders(mut self, wanted: &[SectionOrder]) -> Generation {
+        if let ReportForm::GuidedSections { orders, .. } = &mut self.form {
+            *orders = wanted.to_vec();
+        }
+        self
+    }
+}
+
 /// The two ways to write a report.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
@@ -270,7 +280,65 @@ pub enum ReportForm {
         after_heading: String,
         /// Most tokens the model writes in one section.
         max_section_tokens: usize,
+        /// Orders that the model was trained to write in; the first is the default.
+        #[serde(default = "sequential", skip_serializing_if = "is_sequential")]
+        orders: Vec<SectionOrder>,
     },
+}
+
+/// What a section is written after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum SectionOrder {
+    /// The prompt and all sections before it: one after the other.
+    Sequential,
+    /// The prompt alone: all at once, with one cache of keys and values. Needs a decoder whose rows can be told what they see
+    /// (`required_features` names `parallel_sections`).
+    Parallel,
+}
+
+impl std::fmt::Display for SectionOrder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            SectionOrder::Sequential => "sequential",
+            SectionOrder::Parallel => "parallel",
+        })
+    }
+}
+
+impl std::str::FromStr for SectionOrder {
+    type Err = Error;
+
+    /// `sequential` or `parallel`.
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "sequential" => Ok(SectionOrder::Sequential),
+            "parallel" => Ok(SectionOrder::Parallel),
+            _ => Err(Error::InvalidOption {
+                name: "sections",
+                detail: format!("{text:?} is neither sequential nor parallel"),
+            }),
+        }
+    }
+}
+
+fn sequential() -> Vec<SectionOrder> {
+    vec![SectionOrder::Sequential]
+}
+
+fn is_sequential(orders: &[SectionOrder]) -> bool {
+    orders == [SectionOrder::Sequential]
+}
+
+impl ReportForm {
+    /// Orders of its sections; a free report has only the order that the model chooses.
+    pub fn orders(&self) -> &[SectionOrder] {
+        match self {
+            ReportForm::Free => &[SectionOrder::Sequential],
+            ReportForm::GuidedSections { orders, .. } => orders,
+        }
+    }
 }
 
 /// When a scan is unlike those of training; see [`Familiarity`](super::Familiarity).

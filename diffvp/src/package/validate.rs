@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::manifest::{Manifest, PromptSegment, ReportForm};
+use super::manifest::{Manifest, PromptSegment, ReportForm, SectionOrder};
 use super::names;
 use crate::volume::{Preprocessing, Step};
 use crate::{Error, Result};
@@ -221,8 +221,17 @@ fn generation(manifest: &Manifest) -> Check {
     within("generation.max_new_tokens", manifest.generation.max_new_tokens, context)?;
     match &manifest.generation.form {
         ReportForm::Free => Ok(()),
-        ReportForm::GuidedSections { max_section_tokens, .. } => {
+        ReportForm::GuidedSections { max_section_tokens, orders, .. } => {
             within("generation.form.max_section_tokens", *max_section_tokens, context)?;
+            if orders.is_empty() {
+                return Err("generation.form.orders: is empty".into());
+            }
+            if let Some(order) = orders.iter().enumerate().find(|(i, order)| orders[..*i].contains(order)) {
+                return Err(format!("generation.form.orders: {} stands there twice", order.1));
+            }
+            if orders.contains(&SectionOrder::Parallel) {
+                needs(manifest, "parallel_sections", "generation.form.orders has parallel")?;
+            }
             needs(manifest, "guided_sections", "generation.form is guided_sections")
         }
     }

@@ -5,6 +5,7 @@ use super::{DifferenceMap, Finding, Geometry, IntendedUseNote, MapSummary, Prove
 use crate::decode::{Generated, StopReason};
 use crate::engine::Engine;
 use crate::options::ReportOptions;
+use crate::package::manifest::SectionOrder;
 use crate::package::{Manifest, describe};
 use crate::runtime::SessionOptions;
 use crate::scan::Scan;
@@ -24,6 +25,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) encoding: &'a Encoding,
     pub(crate) contrast: Contrast,
     pub(crate) written: Generated,
+    pub(crate) order: SectionOrder,
     pub(crate) options: &'a ReportOptions,
     pub(crate) session: &'a SessionOptions,
     pub(crate) reference: usize,
@@ -49,7 +51,8 @@ impl Draft {
 
     /// The report.
     pub(crate) fn finish(self, parts: Parts<'_>) -> Result<Report> {
-        let Parts { scan, engine, input, encoding, contrast, written, options, session, reference, timings } = parts;
+        let Parts { scan, engine, input, encoding, contrast, written, order, options, session, reference, timings } =
+            parts;
         let manifest = engine.package.manifest();
         let volume = scan.volume();
         let [_, s, h, w] = manifest.vision.input;
@@ -93,6 +96,7 @@ impl Draft {
                 reference_index: reference,
                 seed: options.seed,
                 sampling: options.sampling.to_string(),
+                section_order: order,
                 stop_reason: written.stop,
                 prompt_tokens: written.prompt_tokens,
                 generated_tokens: written.generated_tokens,

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde::ser::SerializeMap;
 
 use crate::decode::StopReason;
+use crate::package::manifest::SectionOrder;
 
 /// What made a report: enough to make it again, nothing about the patient.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -38,6 +39,8 @@ pub struct Provenance {
     pub seed: u64,
     /// How tokens were picked.
     pub sampling: String,
+    /// In which order the sections were written.
+    pub section_order: SectionOrder,
     /// Why the text ended.
     pub stop_reason: StopReason,
     /// Rows of X_in.

@@ -8,12 +8,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ort::memory::Allocator;
-use ort::session::IoBinding;
 use ort::session::{RunOptions, Session};
 use ort::value::{DynTensor, Outlet, Tensor, TensorElementType, ValueType};
 
 use super::background::Running;
 use super::graph::{check_ports, file_name, ports};
+use super::kv_cache::{KvCache, TRUNK};
 use super::pool::Slot;
 use super::session::{Products, Purpose, SessionOptions, open_session};
 use super::{CancelToken, Device};
@@ -28,16 +28,9 @@ pub struct Decoder {
     device: Device,
     /// Element type of the cache.
     float: TensorElementType,
+    /// Whether rows are told their positions and what they see.
+    branches: bool,
     products: Products,
-}
-
-/// Keys and values of the positions that a report has used so far.
-pub struct KvCache {
-    binding: IoBinding,
-    // The binding refers to these buffers by address: they live as long as it does.
-    _buffers: Vec<DynTensor>,
-    capacity: usize,
-    length: usize,
 }
 
 /// Which rows of the logits a forward pass returns.
@@ -61,6 +54,7 @@ impl Decoder {
         let name = file_name(path);
         let (inputs, outputs) = (ports(session.inputs()), ports(session.outputs()));
         let cache = [None, Some(sizes.key_value_heads), None, Some(sizes.head_dim)];
+        let branches = inputs.iter().any(|port| port.name == "attention_bias");
         check_ports(
             &name,
             "input",
@@ -72,6 +66,11 @@ impl Decoder {
                 ("logits_from", &[Some(1)]),
             ],
         )?;
+        if branches {
+            let told: [(&str, &[Option<usize>]); 2] =
+                [("position_ids", &[None, None]), ("attention_bias", &[Some(1), Some(1), None, None])];
+            check_ports(&name, "input", &inputs, &told)?;
+        }
         check_ports(&name, "output", &outputs, &[("logits", &[None, None, Some(sizes.vocab_size)])])?;
         for layer in 0..sizes.layers {
             for part in ["key", "value"] {
@@ -79,13 +78,14 @@ impl Decoder {
                 check_ports(&name, "output", &outputs, &[(&present_name(layer, part), &cache)])?;
             }
         }
-        if inputs.len() != 4 + 2 * sizes.layers {
-            let detail =
-                format!("it has {} inputs, and {} layers make {}", inputs.len(), sizes.layers, 4 + 2 * sizes.layers);
+        let expected = 4 + 2 * sizes.layers + if branches { 2 } else { 0 };
+        if inputs.len() != expected {
+            let detail = format!("it has {} inputs, and {} layers make {expected}", inputs.len(), sizes.layers);
             return Err(Error::PackageContent { file: name, detail });
         }
         let float = cache_type(&session).map_err(|detail| Error::PackageContent { file: name.clone(), detail })?;
-        Ok(Decoder { name, session: Slot::new(session), sizes: sizes.clone(), device: options.device, float, products })
+        let (session, sizes) = (Slot::new(session), sizes.clone());
+        Ok(Decoder { name, session, sizes, device: options.device, float, branches, products })
     }
 
     /// Sizes of the decoder.
@@ -98,6 +98,11 @@ impl Decoder {
         self.products
             .instructions
             .map_or_else(|| "onnxruntime".into(), |instructions| format!("diffvp ({instructions})"))
+    }
+
+    /// Whether texts may branch ([`Decoder::forward_on`]).
+    pub fn branches(&self) -> bool {
+        self.branches
     }
 
     /// Whether a row has the same logits alone and among others, up to the rounding of float32: whether drafts can be checked.
@@ -142,7 +147,7 @@ impl Decoder {
                 buffers.push(buffer);
             }
         }
-        Ok(KvCache { binding, _buffers: buffers, capacity, length: 0 })
+        Ok(KvCache::new(binding, buffers, capacity))
     }
 
     /// Runs `rows` new positions, given as embeddings `[rows, d_llm]`, appends them to the cache, and returns
@@ -154,27 +159,41 @@ impl Decoder {
     pub fn forward(
         &self,
         cache: &mut KvCache,
+        embeddings: Vec<f32>,
+        rows: LogitRows,
+        cancel: &CancelToken,
+    ) -> Result<Vec<f32>> {
+        let count = embeddings.len() / self.sizes.hidden_size;
+        self.forward_on(cache, embeddings, &vec![TRUNK; count], rows, cancel)
+    }
+
+    /// [`Decoder::forward`] with a branch for each row. A row on branch 0, the trunk, is seen by all rows behind it; one on another
+    /// branch by those of its branch alone. The rows that a row sees are those before it in its text: their number is its position.
+    ///
+    /// # Errors
+    /// Those of [`Decoder::forward`]; [`Error::Internal`] for branches of a decoder that does not know them
+    /// ([`Decoder::branches`]).
+    pub fn forward_on(
+        &self,
+        cache: &mut KvCache,
         mut embeddings: Vec<f32>,
+        branches: &[usize],
         rows: LogitRows,
         cancel: &CancelToken,
     ) -> Result<Vec<f32>> {
         let failed = |e| self.failed(e);
-        let count = embeddings.len() / self.sizes.hidden_size;
+        let count = branches.len();
         if count == 0 || embeddings.len() != count * self.sizes.hidden_size {
-            return Err(Error::Internal { detail: format!("{} values are not rows of embeddings", embeddings.len()) });
+            let detail = format!("{} values are not {count} rows of embeddings", embeddings.len());
+            return Err(Error::Internal { detail });
         }
-        let total = cache.length + count;
-        if total > cache.capacity {
-            return Err(Error::ContextFull { prompt: total, context: cache.capacity });
+        if !self.branches && branches.iter().any(|branch| *branch != TRUNK) {
+            return Err(Error::Internal { detail: format!("{} knows no branches", self.name) });
         }
-        // Attention sums a single row in another order than several: with company, every row is one of several.
-        let lonely = count == 1 && self.products.instructions.is_some() && total < cache.capacity;
-        let (run_rows, run_total) = if lonely { (2, total + 1) } else { (count, total) };
-        if lonely {
-            embeddings.extend_from_within(..);
+        let total = cache.len() + count;
+        if count > cache.room() {
+            return Err(Error::ContextFull { prompt: total, context: cache.len() + cache.room() });
         }
-        // Contexts are a few thousand positions; the manifest's check keeps them far below 2³¹.
-        let total_i32 = i32::try_from(run_total).map_err(|e| Error::Internal { detail: e.to_string() })?;
         let from = match rows {
             LogitRows::Last => count - 1,
             LogitRows::All => 0,
@@ -183,9 +202,38 @@ impl Decoder {
                 return Err(Error::Internal { detail: format!("logits from row {row} of {count}") });
             }
         };
+        // ONNX Runtime counts the positions of a first run itself, whatever it is told.
+        let line = cache.in_line(branches);
+        if line < count {
+            let rest = embeddings.split_off(line * self.sizes.hidden_size);
+            let (first, second) = branches.split_at(line);
+            let wanted = if from < line { LogitRows::From(from) } else { LogitRows::Last };
+            let mut logits = self.forward_on(cache, embeddings, first, wanted, cancel)?;
+            if from >= line {
+                logits.clear();
+            }
+            logits.extend(self.forward_on(cache, rest, second, LogitRows::From(from.saturating_sub(line)), cancel)?);
+            return Ok(logits);
+        }
+        // Attention sums a single row in another order than several: with company, every row is one of several.
+        let lonely = count == 1 && self.products.instructions.is_some() && count < cache.room();
+        let (run_rows, run_total) = if lonely { (2, total + 1) } else { (count, total) };
+        if lonely {
+            embeddings.extend_from_within(..);
+        }
+        cache.push(branches);
+        let told = self.branches.then(|| cache.told(count, run_rows));
+        // Contexts are a few thousand positions; the manifest's check keeps them far below 2³¹.
+        let total_i32 = i32::try_from(run_total).map_err(|e| Error::Internal { detail: e.to_string() })?;
         let binding = &mut cache.binding;
         let embeds = Tensor::from_array(([1, run_rows, self.sizes.hidden_size], embeddings)).map_err(failed)?;
         binding.bind_input("inputs_embeds", &embeds).map_err(failed)?;
+        if let Some((positions, bias)) = told {
+            let positions = Tensor::from_array(([1, run_rows], positions)).map_err(failed)?;
+            binding.bind_input("position_ids", &positions).map_err(failed)?;
+            let bias = Tensor::from_array(([1, 1, run_rows, run_total], bias)).map_err(failed)?;
+            binding.bind_input("attention_bias", &bias).map_err(failed)?;
+        }
         let seqlens = Tensor::from_array(([1usize], vec![total_i32 - 1])).map_err(failed)?;
         binding.bind_input("seqlens_k", &seqlens).map_err(failed)?;
         let scalar: [usize; 0] = [];
@@ -207,35 +255,12 @@ impl Decoder {
             Ok(()) => self.failed(error),
         })?;
         drop(session);
-        cache.length = total;
         let (_, values) = logits.try_extract_tensor::<f32>().map_err(failed)?;
         Ok(values[..(count - from) * self.sizes.vocab_size].to_vec())
     }
 
     fn failed(&self, error: ort::Error) -> Error {
         Error::Inference { graph: self.name.clone(), detail: error.to_string() }
-    }
-}
-
-impl KvCache {
-    /// Whether no position is used.
-    pub fn is_empty(&self) -> bool {
-        self.length == 0
-    }
-
-    /// Positions used.
-    pub fn len(&self) -> usize {
-        self.length
-    }
-
-    /// Positions left.
-    pub fn room(&self) -> usize {
-        self.capacity - self.length
-    }
-
-    /// Forgets the positions from `length` on: what follows overwrites them.
-    pub fn truncate(&mut self, length: usize) {
-        self.length = self.length.min(length);
     }
 }
 

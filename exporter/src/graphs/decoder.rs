@@ -31,6 +31,10 @@ pub struct DecoderOptions {
     /// Float type inside the decoder and of its KV cache.
     #[serde(default)]
     pub float: FloatType,
+    /// Whether texts may branch: rows are told their positions and what they see, as sections that are written at once need. Where a
+    /// package is written, its form of report decides.
+    #[serde(default)]
+    pub branches: bool,
 }
 
 /// Float type inside the decoder and of its KV cache; embeddings and logits are float32 in both.
@@ -71,6 +75,7 @@ impl DecoderOptions {
             rounding: Rounding::Extremes,
             accuracy_level: 4,
             float: FloatType::F32,
+            branches: false,
         }
     }
 
@@ -142,6 +147,8 @@ const EIGHT_BITS: BlockScheme = BlockScheme { bits: 8, block: 128, symmetric: tr
 /// - `seqlens_k` int32 `[b]`: positions after this run, less one
 /// - `total_sequence_length` int32 scalar: the largest of them, not less one
 /// - `logits_from` int64 `[1]`: first row to give logits for, −1 for the last row only, 0 for all
+/// - with [`DecoderOptions::branches`], `position_ids` int64 `[b, t]`, and `attention_bias` `[1, 1, t, total]`, added to the scores of
+///   attention; without, positions follow each other, and every row sees all before it
 /// - `past_key_values.{l}.key` and `.value` `[b, kv, past, head_dim]`; rows behind the valid ones are not read,
 ///   and the same buffer may be given as `present`
 ///
@@ -157,12 +164,18 @@ pub fn decoder<'w>(config: &ModelConfig, weights: &'w dyn Weights, options: &Dec
     options.validate()?;
     let c = &config.decoder;
     let float = options.float.data_type();
-    let mut b = Builder { g: Graph::new("decoder"), c, weights, options, float };
+    let mut b = Builder { g: Graph::new("decoder"), c, weights, options, float, bias: None };
     let embeds =
         b.g.input("inputs_embeds", DataType::Float, &[Dim::Name("b"), Dim::Name("t"), Dim::Size(c.hidden_size)]);
     b.g.input("seqlens_k", DataType::Int32, &[Dim::Name("b")]);
     b.g.input("total_sequence_length", DataType::Int32, &[]);
     b.g.input("logits_from", DataType::Int64, &[Dim::Size(1)]);
+    if options.branches {
+        b.g.input("position_ids", DataType::Int64, &[Dim::Name("b"), Dim::Name("t")]);
+        let shape = [Dim::Size(1), Dim::Size(1), Dim::Name("t"), Dim::Name("total")];
+        let bias = b.g.input("attention_bias", DataType::Float, &shape);
+        b.bias = Some(b.narrow("/decoder/attention_bias/Cast", bias));
+    }
     b.rotary_tables();
     // The first norm sees the embeddings before they are narrowed: squares of small values vanish in float16.
     let normed = b.first_norm(&embeds);
@@ -190,6 +203,8 @@ struct Builder<'c, 'w> {
     weights: &'w dyn Weights,
     options: &'c DecoderOptions,
     float: DataType,
+    /// `attention_bias` in the decoder's float type, where there is one.
+    bias: Option<String>,
 }
 
 impl<'w> Builder<'_, 'w> {
@@ -335,7 +350,12 @@ impl<'w> Builder<'_, 'w> {
         ];
         let node = format!("{path}/GroupQueryAttention");
         let output = format!("{node}/output");
-        let inputs = [&qkv, "", "", &past[0], &past[1], "seqlens_k", "total_sequence_length", "cos_cache", "sin_cache"];
+        let bias = self.bias.clone();
+        let mut inputs =
+            vec![&qkv, "", "", &past[0], &past[1], "seqlens_k", "total_sequence_length", "cos_cache", "sin_cache"];
+        if let Some(bias) = &bias {
+            inputs.extend(["position_ids", bias]);
+        }
         self.g.op_named(
             MICROSOFT,
             "GroupQueryAttention",

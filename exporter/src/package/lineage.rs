@@ -1,7 +1,9 @@
 //! The method's usual findings, regions, texts and preprocessing: start values for a manifest, which holds
 //! what a package really uses.
 
-use diffvp::package::manifest::{FindingSpec, FindingsText, Generation, PromptSegment, ReportForm, SectionSpec};
+use diffvp::package::manifest::{
+    FindingSpec, FindingsText, Generation, PromptSegment, ReportForm, SectionOrder, SectionSpec,
+};
 use diffvp::volume::{Axes, Interpolation, Preprocessing, Step};
 
 /// The 18 findings of CT-RATE, in the order of its labels.
@@ -93,7 +95,12 @@ pub fn prompt(begin: &str) -> Vec<PromptSegment> {
 
 /// Headings are forced as ` Lung:`, the model writes each section.
 pub fn guided_sections(max_section_tokens: usize) -> Generation {
-    let form = ReportForm::GuidedSections { before_heading: " ".into(), after_heading: ":".into(), max_section_tokens };
+    let form = ReportForm::GuidedSections {
+        before_heading: " ".into(),
+        after_heading: ":".into(),
+        max_section_tokens,
+        orders: vec![SectionOrder::Sequential],
+    };
     Generation { form, max_new_tokens: REGIONS.len() * (max_section_tokens + 8) }
 }
 

@@ -119,7 +119,8 @@ pub fn write_package(
     write(graphs::classifier(config, weights).stored(options.vision), names::CLASSIFIER)?;
     write(graphs::difference(config, weights).stored(options.vision), names::DIFFERENCE)?;
     write(graphs::embedding(config, weights, options.embedding), names::EMBEDDING)?;
-    write(graphs::decoder(config, weights, &options.decoder)?, names::DECODER)?;
+    let decoder = DecoderOptions { branches: parallel(contents), ..options.decoder };
+    write(graphs::decoder(config, weights, &decoder)?, names::DECODER)?;
 
     let vision = vision_sizes(config);
     let encoder = folder.join(names::ENCODER);
@@ -212,8 +213,14 @@ fn required_features(config: &ModelConfig, contents: &PackageContents) -> Vec<St
         (guided, "guided_sections"),
         (has(4), "int4_weights"),
         (has(8), "int8_weights"),
+        (parallel(contents), "parallel_sections"),
     ];
     features.into_iter().filter(|f| f.0).map(|f| f.1.to_string()).collect()
+}
+
+/// Whether sections may be written at once.
+fn parallel(contents: &PackageContents) -> bool {
+    contents.generation.form.orders().contains(&SectionOrder::Parallel)
 }
 
 fn vision_sizes(config: &ModelConfig) -> VisionSizes {

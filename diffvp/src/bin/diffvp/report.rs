@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use diffvp::report::{Report, write_map_png};
 use diffvp::runtime::GpuOptions;
 use diffvp::{
-    Device, Event, Flow, ReferencePolicy, ReportOptions, Reporter, Result, Sampling, Scan, ScanOptions, Stage,
+    Device, Event, Flow, ReferencePolicy, ReportOptions, Reporter, Result, Sampling, Scan, ScanOptions, SectionOrder,
+    Stage,
 };
 
 /// Write the report of a scan.
@@ -49,6 +50,10 @@ pub(crate) struct Arguments {
     /// Most tokens the model writes.
     #[arg(long, value_name = "N")]
     max_tokens: Option<usize>,
+    /// Write the sections one after the other (sequential) or all at once (parallel), where the package offers it; the package's
+    /// first without this.
+    #[arg(long, value_name = "ORDER")]
+    sections: Option<SectionOrder>,
     /// Report the scan even if it does not show what the model is for, such as an abdomen.
     #[arg(long)]
     any_body_part: bool,
@@ -184,6 +189,7 @@ fn options(arguments: &Arguments) -> ReportOptions {
     }
     options.max_new_tokens = arguments.max_tokens;
     options.any_body_part = arguments.any_body_part;
+    options.sections = arguments.sections;
     options
 }
 
