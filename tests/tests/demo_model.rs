@@ -44,6 +44,7 @@ fn it_says_what_is_in_new_phantoms() {
         package: folder.path().join("package"),
         seed: 4242,
         scans: 48,
+        sections: None,
         phantoms: PhantomOptions::default(),
         file: folder.path().join("reports.jsonl"),
     };

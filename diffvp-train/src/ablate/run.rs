@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use diffvp::SectionOrder;
 use diffvp::runtime::SessionOptions;
 use diffvp_exporter::graphs::DecoderOptions;
 use diffvp_exporter::package::ExportOptions;
@@ -80,6 +81,7 @@ pub fn ablate(request: &AblateRequest, tell: impl Fn(&str)) -> Result<Vec<Outcom
                 seed: request.phantom_seed,
                 scans: request.scans,
                 phantoms: PhantomOptions::default(),
+                sections: Some(SectionOrder::Sequential),
                 file: request.out.join("reports").join(format!("{}-seed{seed}.jsonl", variant.slug())),
             },
             |_, _| (),

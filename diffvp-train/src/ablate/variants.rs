@@ -1,5 +1,7 @@
 //! The rows of the ablation.
 
+use diffvp::SectionOrder;
+
 use crate::fit::config::FitConfig;
 
 /// A table of the ablation.
@@ -116,6 +118,8 @@ impl Variant {
     pub fn config(&self, base: &FitConfig, seed: u64) -> FitConfig {
         let mut config = base.clone();
         config.seed = seed;
+        // One order: how a model is trained for another as well is not the question.
+        config.generation = config.generation.with_orders(&[SectionOrder::Sequential]);
         let difference = &mut config.model.difference;
         [difference.global, difference.local] = self.differences;
         difference.own_reference = self.own_reference;

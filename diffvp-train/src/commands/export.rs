@@ -200,6 +200,9 @@ fn check(arguments: &Arguments, request: &ExportRequest) -> Result<()> {
         found.written.kl_divergence,
         found.written.changed_per_1000
     );
+    if let Some(error) = found.branches {
+        eprintln!("sections at once: largest error of the decoder {error:.1e}");
+    }
     if let Some(texts) = &found.texts {
         eprintln!(
             "compared on {} tokens of texts: KL divergence {:.4}, {:.1} changed of 1,000, perplexity {:.2} and {:+.1} % with rounded weights",

@@ -16,7 +16,7 @@ use tokenizers::Tokenizer;
 
 use super::next_token::{NextTokens, Sums};
 use crate::data::ScanFile;
-use crate::model::{Classifier, Difference, Encoder, Llama, Mode, Parameters};
+use crate::model::{Branches, Classifier, Difference, Encoder, Llama, Mode, Parameters};
 use crate::run::Run;
 use crate::{Error, Result};
 
@@ -38,6 +38,8 @@ pub struct Verification {
     pub embedding: f32,
     /// Logits; large where the decoder is quantised.
     pub decoder: f32,
+    /// Logits of texts that branch behind a prompt, where the decoder knows branches.
+    pub branches: Option<f32>,
     /// Tokens that the exported decoder writes behind the scans.
     pub written: NextTokens,
     /// Tokens of texts that were given.
@@ -129,6 +131,10 @@ pub fn verify(
         let expected = tch::no_grad(|| decoder.logits(&decoder.states(&embeddings, None, None))).squeeze_dim(0);
         found.decoder = found.decoder.max(error(&logits, &expected)?);
         let logits = Tensor::from_slice(&logits).view([-1, vocabulary as i64]);
+        if onnx_decoder.branches() {
+            let error = branches_error(&onnx_decoder, &decoder, &rows, width, &cancel)?;
+            found.branches = Some(found.branches.unwrap_or(0.0).max(error));
+        }
         // Rows inside the prompt predict nothing that is ever asked.
         let behind = |t: &Tensor| t.narrow(0, t.size()[0] - TOKENS as i64 - 1, TOKENS as i64);
         written.add(&behind(&expected), &behind(&logits), None);
@@ -152,6 +158,32 @@ pub fn verify(
     }
     found.texts = (!texts.is_empty()).then(|| of_texts.finish());
     Ok(found)
+}
+
+/// Two branches that grow in turns behind a prompt: the first half of `rows` is the prompt, the others go to both in turns.
+fn branches_error(onnx: &Decoder, decoder: &Llama, rows: &[f32], width: usize, cancel: &CancelToken) -> Result<f32> {
+    let count = rows.len() / width;
+    let prompt = count / 2;
+    let places: Vec<usize> = (0..count).map(|row| if row < prompt { 0 } else { 1 + row % 2 }).collect();
+    let mut cache = onnx.new_cache(count, cancel)?;
+    let (first, rest) = rows.split_at(prompt * width);
+    let mut logits = onnx.forward(&mut cache, first.to_vec(), LogitRows::All, cancel)?;
+    for (step, rows) in rest.chunks(2 * width).enumerate() {
+        let begin = prompt + 2 * step;
+        let places = &places[begin..begin + rows.len() / width];
+        logits.extend(onnx.forward_on(&mut cache, rows.to_vec(), places, LogitRows::All, cancel)?);
+    }
+    let sees = |row: usize, at: usize| at <= row && (places[at] == 0 || places[at] == places[row]);
+    let positions: Vec<i64> = (0..count).map(|row| (0..row).filter(|&at| sees(row, at)).count() as i64).collect();
+    let mask: Vec<bool> = (0..count * count).map(|i| sees(i / count, i % count)).collect();
+    let n = count as i64;
+    let branches = Branches {
+        positions: Tensor::from_slice(&positions).view([1, n]),
+        sees: Tensor::from_slice(&mask).view([1, 1, n, n]),
+    };
+    let embeddings = Tensor::from_slice(rows).view([1, n, width as i64]);
+    let expected = tch::no_grad(|| decoder.logits(&decoder.states(&embeddings, Some(&branches), None)));
+    error(&logits, &expected)
 }
 
 fn most_likely(logits: &[f32]) -> usize {

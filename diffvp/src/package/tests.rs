@@ -258,6 +258,10 @@ fn manifests_that_contradict_themselves() {
         ("/decoder/context_length", json!(7), "prompt takes"),
         ("/generation/max_new_tokens", json!(65), "max_new_tokens"),
         ("/generation/form/max_section_tokens", json!(0), "max_section_tokens"),
+        ("/generation/form/orders", json!([]), "orders"),
+        ("/generation/form/orders", json!(["sequential", "sequential"]), "twice"),
+        ("/generation/form/orders", json!(["sequential", "parallel"]), "parallel_sections"),
+        ("/generation/form/orders", json!(["backwards"]), "backwards"),
         ("/required_features", json!([]), "required_features"),
         ("/vision/tokens", json!("four"), "four"),
     ];

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use diffvp::SectionOrder;
 use diffvp_train::Result;
 use diffvp_train::eval::phantoms::{PhantomRequest, json, make_reports, markdown, score};
 use diffvp_train::synth::PhantomOptions;
@@ -39,6 +40,9 @@ pub(crate) struct Arguments {
     /// Number of voxels.
     #[arg(long, value_enum, default_value = "demo")]
     size: SizeName,
+    /// Write sections one after the other (sequential) or all at once (parallel); the package's first order without this.
+    #[arg(long, value_name = "ORDER")]
+    sections: Option<SectionOrder>,
     /// Scanner.
     #[arg(long, value_enum, default_value = "a")]
     domain: DomainName,
@@ -56,12 +60,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut seeds = Vec::new();
     for &seed in &arguments.seeds {
         let name = arguments.domain.to_possible_value().map(|v| v.get_name().to_owned()).unwrap_or_default();
+        let order = arguments.sections.map(|order| format!("_{order}")).unwrap_or_default();
         let request = PhantomRequest {
             package: arguments.package.clone(),
             seed,
             scans: arguments.scans,
             phantoms: phantoms.clone(),
-            file: arguments.out.join(format!("{name}_{seed}.jsonl")),
+            sections: arguments.sections,
+            file: arguments.out.join(format!("{name}_{seed}{order}.jsonl")),
         };
         let progress = Progress::new("reports");
         let reports = make_reports(&request, |done, all| progress.tell(done, all))?;

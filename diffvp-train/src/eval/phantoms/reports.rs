@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
 
-use diffvp::{Flow, ReportOptions, Reporter, Scan};
+use diffvp::{Flow, ReportOptions, Reporter, Scan, SectionOrder};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +25,8 @@ pub struct PhantomRequest {
     pub scans: u64,
     /// What the phantoms are like.
     pub phantoms: PhantomOptions,
+    /// In which order sections are written; the package's first without one.
+    pub sections: Option<SectionOrder>,
     /// File of the reports, one JSON line each. Those that are there are not made again.
     pub file: PathBuf,
 }
@@ -46,6 +48,9 @@ pub struct Reported {
     pub refused: Option<String>,
     /// Time for the report, in milliseconds.
     pub milliseconds: f64,
+    /// Time for reading its prompt and writing its text, in milliseconds.
+    #[serde(default)]
+    pub writing_milliseconds: f64,
 }
 
 /// Reports phantoms, several at a time, and tells `progress` of done and all.
@@ -82,7 +87,8 @@ pub fn make_reports(request: &PhantomRequest, progress: impl Fn(u64, u64)) -> Re
 
 fn report_one(reporter: &Reporter, package: &str, request: &PhantomRequest, index: u64) -> Result<Reported> {
     let phantom = phantom(request.seed, index, &request.phantoms)?;
-    let options = ReportOptions::default().seed(index);
+    let mut options = ReportOptions::default().seed(index);
+    options.sections = request.sections;
     let mut reported = Reported {
         package: package.into(),
         truth: phantom.truth,
@@ -91,6 +97,7 @@ fn report_one(reporter: &Reporter, package: &str, request: &PhantomRequest, inde
         warnings: Vec::new(),
         refused: None,
         milliseconds: 0.0,
+        writing_milliseconds: 0.0,
     };
     let report = match reporter.report_with(&Scan::from_voxels(phantom.volume), &options, |_| Flow::Continue) {
         Ok(report) => report,
@@ -105,7 +112,9 @@ fn report_one(reporter: &Reporter, package: &str, request: &PhantomRequest, inde
         *present = finding.present;
     }
     reported.warnings = report.warnings().iter().map(|w| w.message.clone()).collect();
-    reported.milliseconds = report.timings().total.as_secs_f64() * 1e3;
+    let timings = report.timings();
+    reported.milliseconds = timings.total.as_secs_f64() * 1e3;
+    reported.writing_milliseconds = (timings.prefill + timings.decode).as_secs_f64() * 1e3;
     Ok(reported)
 }
 

@@ -67,6 +67,8 @@ pub struct PhantomScores {
     pub rouge_l: f64,
     /// Mean time for a report, in milliseconds.
     pub milliseconds: f64,
+    /// Mean time for reading prompts and writing texts, in milliseconds.
+    pub writing_milliseconds: f64,
 }
 
 /// Scores reports.
@@ -88,6 +90,7 @@ pub fn score(name: &str, reports: &[Reported]) -> Result<PhantomScores> {
         bleu_4: 0.0,
         rouge_l: 0.0,
         milliseconds: mean(&reports.iter().map(|r| r.milliseconds).collect::<Vec<_>>()),
+        writing_milliseconds: mean(&reports.iter().map(|r| r.writing_milliseconds).collect::<Vec<_>>()),
     };
     for reported in reports {
         let truth: Labels = reported.truth.labels().map(|l| l == 1);
@@ -184,6 +187,7 @@ mod tests {
             warnings: Vec::new(),
             refused: None,
             milliseconds: 1.0,
+            writing_milliseconds: 0.5,
         }
     }
 

@@ -13,7 +13,7 @@ use crate::labels::FINDINGS;
 /// A number of each seed, its name, and how it is printed.
 type Line = (&'static str, fn(&PhantomScores) -> f64, usize);
 
-const LINES: [Line; 19] = [
+const LINES: [Line; 20] = [
     ("reports", |s| s.reports as f64, 0),
     ("refused as out of scope", |s| s.refused as f64, 0),
     ("findings stated: micro precision", |s| s.stated.micro().precision, 3),
@@ -33,6 +33,7 @@ const LINES: [Line; 19] = [
     ("BLEU-4", |s| s.bleu_4, 3),
     ("ROUGE-L", |s| s.rouge_l, 3),
     ("time for a report in ms, mean", |s| s.milliseconds, 0),
+    ("of that for prompt and text", |s| s.writing_milliseconds, 1),
 ];
 
 /// A column a seed, mean and standard deviation (n − 1), and the findings one by one over all seeds.
