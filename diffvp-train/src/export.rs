@@ -7,6 +7,7 @@ use diffvp::runtime::{CancelToken, SessionOptions};
 use diffvp::vision::{Encoder, VolumeTensor};
 use diffvp::volume::Preprocessing;
 use diffvp_exporter::package::{ExportOptions, NormalReferences, write_package};
+use diffvp_exporter::weights::{RoundedWeights, Weights};
 
 use crate::data::{DataSet, OpenOptions, ScanFile, Split};
 use crate::run::Run;
@@ -22,6 +23,8 @@ pub struct ExportRequest {
     pub data: OpenOptions,
     /// How the graphs are stored.
     pub options: ExportOptions,
+    /// Folder of matrices that were rounded beforehand ([`RoundedWeights`]).
+    pub rounded: Option<PathBuf>,
     /// How the encoder runs to make the bank.
     pub session: SessionOptions,
 }
@@ -42,7 +45,9 @@ pub fn export(
     let references = chosen(&run, request)?;
     let contents = run.contents(request.options);
     let mut failure = None;
-    let written = write_package(out, &run.config, run.weights(), &contents, |encoder, sizes| {
+    let rounded = request.rounded.as_ref().map(|folder| RoundedWeights::open(run.weights(), folder)).transpose()?;
+    let weights = rounded.as_ref().map_or(run.weights(), |rounded| rounded as &dyn Weights);
+    let written = write_package(out, &run.config, weights, &contents, |encoder, sizes| {
         let bank = encode_all(encoder, sizes, &contents.preprocessing, &references, &request.session, on_reference);
         bank.map_err(|error| {
             let text = error.to_string();

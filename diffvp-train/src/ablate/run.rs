@@ -135,6 +135,7 @@ fn package(request: &AblateRequest, variant: &Variant, seed: u64, run: &Path) ->
         references,
         data: Default::default(),
         options: ExportOptions { decoder: DecoderOptions::f32(), ..ExportOptions::default() },
+        rounded: None,
         session: SessionOptions { threads: request.threads, ..SessionOptions::default() },
     };
     export(run, &package, &request, |_, _| ())?;

@@ -57,6 +57,11 @@ pub(crate) struct Arguments {
     #[cfg(feature = "torch")]
     #[arg(long, value_name = "N", default_value_t = 4)]
     check: usize,
+    /// Training reports, one a line: four-bit matrices are rounded so that their outputs on these change least (GPTQ). Goes on where it
+    /// was broken off; the rounded layers stay in the run folder.
+    #[cfg(feature = "torch")]
+    #[arg(long, value_name = "FILE")]
+    calibrate: Option<PathBuf>,
     /// Reports that training has not seen, one a line: how much rounding changes of their perplexity and next tokens.
     #[cfg(feature = "torch")]
     #[arg(long, value_name = "FILE")]
@@ -155,6 +160,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         references: arguments.references.clone(),
         data: OpenOptions { normals: arguments.normals, spacing_mm, ..OpenOptions::default() },
         options: ExportOptions { decoder: decoder(arguments), embedding, vision, ..ExportOptions::default() },
+        #[cfg(not(feature = "torch"))]
+        rounded: None,
+        #[cfg(feature = "torch")]
+        rounded: rounded(arguments)?,
         session: SessionOptions { threads: arguments.threads, ..SessionOptions::default() },
     };
     let manifest = export(&arguments.run, &arguments.out, &request, |index, all| {
@@ -174,16 +183,29 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
+/// Rounds with texts, where there are some.
+#[cfg(feature = "torch")]
+fn rounded(arguments: &Arguments) -> Result<Option<PathBuf>> {
+    let Some(path) = &arguments.calibrate else { return Ok(None) };
+    let run = diffvp_train::run::Run::open(&arguments.run)?;
+    let folder = arguments.run.join("rounded");
+    diffvp_train::fit::calibrate::calibrate(&run, &lines(path)?, &decoder(arguments), &folder)?;
+    Ok(Some(folder))
+}
+
+/// The lines of a file that are not empty.
+#[cfg(feature = "torch")]
+fn lines(path: &std::path::Path) -> Result<Vec<String>> {
+    let text = std::fs::read_to_string(path).map_err(|e| Error::data(path, e.to_string()))?;
+    Ok(text.lines().filter(|line| !line.trim().is_empty()).map(String::from).collect())
+}
+
 /// Compares the package with the training model, prints the errors, and writes them to `export_check.json` in the run.
 #[cfg(feature = "torch")]
 fn check(arguments: &Arguments, request: &ExportRequest) -> Result<()> {
     let mut scans = diffvp_train::export::references(&arguments.run, request)?;
     scans.truncate(arguments.check);
-    let texts = match &arguments.texts {
-        Some(path) => std::fs::read_to_string(path).map_err(|e| Error::data(path, e.to_string()))?,
-        None => String::new(),
-    };
-    let texts: Vec<String> = texts.lines().filter(|line| !line.trim().is_empty()).map(String::from).collect();
+    let texts = arguments.texts.as_deref().map(lines).transpose()?.unwrap_or_default();
     if scans.is_empty() && texts.is_empty() {
         return Ok(());
     }

@@ -53,7 +53,9 @@ impl ClassifierStage {
     /// # Errors
     /// Those of the cache.
     pub(super) fn probabilities(&self, samples: &[Sample]) -> Result<Vec<Vec<f32>>> {
-        let mut all = Vec::with_capacity(samples.len());
+        // One buffer for all: small ones that stay would lie between the large ones that come and go, and glibc would take new memory
+        // for each batch.
+        let mut all: Vec<f32> = Vec::with_capacity(samples.len() * crate::labels::FINDINGS.len());
         let samples: Vec<&Sample> = samples.iter().collect();
         let device = self.parameters.device();
         let batches = samples.chunks(self.prepared.at_once(device));
@@ -63,11 +65,11 @@ impl ClassifierStage {
             |batch| vec![self.prepared.volumes(batch)],
             |_, read| {
                 let p = tch::no_grad(|| Classifier::probabilities(&self.model.evidence(&read[0], Mode::Evaluate)));
-                all.extend(Vec::<Vec<f32>>::try_from(p)?);
+                all.extend(Vec::<f32>::try_from(p.flatten(0, 1))?);
                 Ok(())
             },
         )?;
-        Ok(all)
+        Ok(all.chunks(crate::labels::FINDINGS.len()).map(<[f32]>::to_vec).collect())
     }
 
     /// Random shift, gain and offset, each scan its own. What is shifted in is the value at the volume's corner, air.

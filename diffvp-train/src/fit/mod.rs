@@ -6,6 +6,7 @@
 mod adamw;
 mod assemble;
 pub mod bench;
+pub mod calibrate;
 mod cells;
 mod checkpoint;
 mod classifier;

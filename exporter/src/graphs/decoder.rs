@@ -104,7 +104,7 @@ impl DecoderOptions {
     }
 
     /// Storage of the matrices of a layer.
-    fn layer(&self, layer: usize, layers: usize) -> WeightKind {
+    pub fn layer(&self, layer: usize, layers: usize) -> WeightKind {
         let edge = layer < self.edge_layers || layer + self.edge_layers >= layers;
         match self.weights {
             WeightKind::Blocks(BlockScheme { bits: 4, .. }) if edge => WeightKind::Blocks(EIGHT_BITS),

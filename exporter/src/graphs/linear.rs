@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Result;
 use crate::onnx::graph::{float_bytes, int};
 use crate::onnx::{DataType, Graph, MICROSOFT, TensorDecl};
-use crate::quantize::{BlockScheme, Rounding, quantize};
+use crate::quantize::{BlockScheme, BlockTensor, Rounding, quantize};
 use crate::weights::Weights;
 
 /// How the decoder's matrices are stored.
@@ -58,6 +58,21 @@ impl Stacked {
             rows.extend(weights.tensor(name, &[*n, self.k])?);
         }
         Ok(rows)
+    }
+}
+
+impl Stacked {
+    /// The weights as they were rounded beforehand, where all were.
+    fn rounded(&self, weights: &dyn Weights, scheme: BlockScheme) -> Result<Option<BlockTensor>> {
+        let mut whole: Option<BlockTensor> = None;
+        for (name, n) in &self.parts {
+            let Some(part) = weights.blocks(name, [*n, self.k], scheme)? else { return Ok(None) };
+            match &mut whole {
+                None => whole = Some(part),
+                Some(whole) => whole.stack(part),
+            }
+        }
+        Ok(whole)
     }
 }
 
@@ -151,7 +166,10 @@ fn blocks<'w>(
         inputs.push(&names[2]);
     }
     g.weights(decls, move || {
-        let q = quantize(&stacked.read(weights)?, n, k, scheme, storage.rounding);
+        let q = match stacked.rounded(weights, scheme)? {
+            Some(rounded) => rounded,
+            None => quantize(&stacked.read(weights)?, n, k, scheme, storage.rounding),
+        };
         Ok([Some(q.codes), Some(float_bytes(dtype, q.scales)), q.zero_points].into_iter().flatten().collect())
     });
     let attributes = vec![

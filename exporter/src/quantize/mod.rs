@@ -3,12 +3,14 @@
 //! Each row of a weight `[n, k]` is cut into blocks; a block has one float32 scale and, if asymmetric, one zero point of as
 //! many bits: `value = (code − zero_point) · scale`, with zero point 8 or 128 where none is stored.
 
+mod compensate;
 mod fit;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+pub use compensate::quantize_compensated;
 pub use fit::Rounding;
 
 /// How weights are cut and rounded.
@@ -81,6 +83,18 @@ pub struct BlockTensor {
     pub scales: Vec<f32>,
     /// Zero points `[n, ⌈blocks · bits / 8⌉]`, packed as the codes are; absent if symmetric.
     pub zero_points: Option<Vec<u8>>,
+}
+
+impl BlockTensor {
+    /// Puts the rows of another tensor of the same scheme and width below.
+    pub(crate) fn stack(&mut self, other: BlockTensor) {
+        self.n += other.n;
+        self.codes.extend(other.codes);
+        self.scales.extend(other.scales);
+        if let (Some(zeros), Some(more)) = (&mut self.zero_points, other.zero_points) {
+            zeros.extend(more);
+        }
+    }
 }
 
 /// Rounds a row-major weight `[n, k]` to the nearest codes, rows in parallel.

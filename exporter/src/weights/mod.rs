@@ -2,15 +2,18 @@
 
 mod files;
 pub mod random;
+mod rounded;
 mod save;
 mod spec;
 
 pub use files::SafetensorsWeights;
 pub use random::RandomWeights;
+pub use rounded::{RoundedWeights, load_rounded, save_rounded};
 pub use save::save_safetensors;
 pub use spec::{Init, TensorSpec, llama_specs, tensor_specs};
 
 use crate::error::Result;
+use crate::quantize::{BlockScheme, BlockTensor};
 
 /// A source of named float32 tensors.
 ///
@@ -22,6 +25,14 @@ pub trait Weights: Sync {
     /// # Errors
     /// `WeightMissing`, `WeightShape` (expected and found), `WeightType`, `WeightNotFinite`.
     fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>>;
+
+    /// The matrix `name` as it was rounded beforehand, where it was; without, export rounds it by itself.
+    ///
+    /// # Errors
+    /// [`Error::Config`](crate::Error::Config) where it was rounded to another scheme or shape.
+    fn blocks(&self, _name: &str, _shape: [usize; 2], _scheme: BlockScheme) -> Result<Option<BlockTensor>> {
+        Ok(None)
+    }
 }
 
 #[cfg(test)]

@@ -78,6 +78,6 @@ pub(crate) fn package(
     let options = ExportOptions { decoder, embedding: FloatStorage::F16, ..ExportOptions::default() };
     let (references, data, session) = (vec![scan.clone()], Default::default(), Default::default());
     let out = folder.join("package.diffvp");
-    export(&run, &out, &ExportRequest { references, data, options, session }, |_, _| {})?;
+    export(&run, &out, &ExportRequest { references, data, options, rounded: None, session }, |_, _| {})?;
     Ok((out, scan))
 }
