@@ -66,8 +66,15 @@ impl Session {
         let (parameters, parts) = self.generator_parts(&prepared)?;
         let stage = self.config.generator.clone();
         let mut trained = GeneratorStage::new(parameters, parts, prepared, examples, Settings::of(&stage));
-        let depends =
-            json!([self.config.model, stage, encoder_hash, findings.thresholds, tokenizer_json, self.config.warm_up]);
+        let depends = json!([
+            self.config.model,
+            stage,
+            encoder_hash,
+            findings.thresholds,
+            tokenizer_json,
+            self.config.warm_up,
+            self.config.generation.form
+        ]);
         let kept = |name: &str| of_prompt(name) || (stage.lora.is_none() && of_decoder(name));
         self.train(&mut trained, &stage.schedule, &depends, kept)?;
         if self.group.rank == 0 {

@@ -205,3 +205,89 @@ impl Weights for Layer {
         self.values.get(name).cloned().ok_or_else(missing)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::{Preset, init};
+
+    /// States behind all layers of a decoder whose matrices are rounded by `rounded`, or exact.
+    fn states(
+        run: &Run,
+        ids: &[Vec<u32>],
+        rounded: impl Fn(usize, &Layer) -> Vec<(String, BlockTensor)>,
+    ) -> Vec<Tensor> {
+        let config = &run.config.decoder;
+        let rotary = Rotary::new(config, Device::Cpu);
+        let mut states = embed(run, ids).unwrap();
+        for index in 0..config.layers {
+            let layer = Layer::of(run.weights(), config, index).unwrap();
+            let rounded = rounded(index, &layer);
+            let layer = layer.with(rounded).build(config, index).unwrap();
+            states.iter_mut().for_each(|x| {
+                let angles = rotary.angles(x.size()[1], None, Kind::Float);
+                *x = tch::no_grad(|| layer.forward(x, &angles, None, false).output);
+            });
+        }
+        states
+    }
+
+    #[test]
+    fn outputs_on_the_texts_change_less_and_layers_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, out) = (folder.path().join("run"), folder.path().join("rounded"));
+        init(Preset::Demo, 3, true, &path).unwrap();
+        let run = Run::open(&path).unwrap();
+        let texts: Vec<String> =
+            (0..6).map(|i| format!("The lungs are clear {i}. Heart size is normal, and so is the aorta.")).collect();
+        let options = DecoderOptions::int4(32);
+        let WeightKind::Blocks(scheme) = options.weights else { panic!("four bits") };
+        calibrate(&run, &texts, &options, &out).unwrap();
+
+        let ids = tokens(&run, &texts).unwrap();
+        let exact = states(&run, &ids, |_, _| Vec::new());
+        let error = |found: &[Tensor]| -> f64 {
+            found.iter().zip(&exact).map(|(f, e)| (f - e).square().sum(Kind::Double).double_value(&[])).sum()
+        };
+        let nearest = states(&run, &ids, |_, layer| {
+            let matrix = |spec: &&TensorSpec| spec.name.ends_with("_proj.weight");
+            let round = |spec: &TensorSpec| {
+                let [n, k] = spec.shape.as_slice().try_into().unwrap();
+                let values = &layer.values[&spec.name];
+                (spec.name.clone(), diffvp_exporter::quantize::quantize(values, n, k, scheme, options.rounding))
+            };
+            layer.specs.iter().filter(matrix).map(round).collect()
+        });
+        let file = |index: usize| out.join(format!("layer-{index:03}.safetensors"));
+        let made_up = states(&run, &ids, |index, _| load_rounded(&file(index)).unwrap().0.into_iter().collect());
+        let share = error(&made_up) / error(&nearest);
+        println!("{share:.3} of the squared error");
+        assert!(share < 0.5, "{share}");
+
+        // What is there is taken, what is damaged or of other texts is made anew.
+        let bytes = |index: usize| std::fs::read(file(index)).unwrap();
+        let [first, second] = [bytes(0), bytes(1)];
+        let written = |index: usize| std::fs::metadata(file(index)).unwrap().modified().unwrap();
+        let before = written(0);
+        std::fs::write(file(1), &second[..second.len() / 2]).unwrap();
+        calibrate(&run, &texts, &options, &out).unwrap();
+        assert!(written(0) == before && bytes(0) == first && bytes(1) == second);
+        calibrate(&run, &texts[..2], &options, &out).unwrap();
+        assert!(bytes(0) != first);
+        assert!(calibrate(&run, &[String::new()], &options, &out).unwrap_err().to_string().contains("no token"));
+    }
+
+    #[test]
+    fn inputs_that_never_come_do_not_stop_it() {
+        let rows = Tensor::from_slice(&[1f32, 0.0, 2.0, 3.0, 0.0, -1.0]).view([2, 3]);
+        let factor = factor(&rows.transpose(0, 1).matmul(&rows)).unwrap();
+        assert!(factor.iter().all(|v| v.is_finite()));
+        let upper = Tensor::from_slice(&factor).view([3, 3]).to_kind(Kind::Double);
+        assert!(f64::from(factor[3]) == 0.0 && factor[6] == 0.0 && factor[7] == 0.0, "an upper triangle");
+        let back = upper.transpose(0, 1).matmul(&upper).inverse();
+        let damping = DAMPING * (10.0 + 5.0) / 3.0;
+        let expected =
+            Tensor::from_slice(&[10.0 + damping, 0.0, -1.0, 0.0, 1.0 + damping, 0.0, -1.0, 0.0, 5.0 + damping]);
+        assert!((back.flatten(0, 1) - expected).abs().max().double_value(&[]) < 1e-4);
+    }
+}
