@@ -583,6 +583,37 @@ int32_t diffvp_options_set_concurrency(struct diffvp_options *options,
                                        struct diffvp_error **error);
 
 /*
+ Most voxels that a scan may have, 2^30 by default; more is DIFFVP_STATUS_LIMIT_EXCEEDED before memory is
+ taken. Read by the functions that make scans.
+ */
+int32_t diffvp_options_set_max_voxels(struct diffvp_options *options,
+                                      uint64_t voxels,
+                                      struct diffvp_error **error);
+
+/*
+ Loads the DICOM series with this SeriesInstanceUID instead of the best one; null for the best one, the
+ default. The text is copied. Read by diffvp_scan_open and diffvp_scan_from_dicom.
+ */
+int32_t diffvp_options_set_series_instance_uid(struct diffvp_options *options,
+                                               const char *uid,
+                                               struct diffvp_error **error);
+
+/*
+ Spacing for NIfTI files whose header has none: three numbers above 0, x, y, z in mm; null for none, the
+ default. Other numbers are DIFFVP_STATUS_INVALID_OPTION. The numbers are copied. Read by diffvp_scan_open.
+ */
+int32_t diffvp_options_set_spacing_mm(struct diffvp_options *options,
+                                      const double *spacing_mm,
+                                      struct diffvp_error **error);
+
+/*
+ Frees options. Null is allowed and does nothing.
+
+ Returns DIFFVP_STATUS_OK, or DIFFVP_STATUS_STALE_HANDLE and the like, without harm.
+ */
+int32_t diffvp_options_free(struct diffvp_options *options);
+
+/*
  Seed of everything that is drawn at random: the normal reference, and tokens where sampling is random.
  Default 0. The same scan, package, options and device give the same report. Read by the report functions.
  */
@@ -650,37 +681,6 @@ int32_t diffvp_options_set_sections(struct diffvp_options *options,
 int32_t diffvp_options_set_any_body_part(struct diffvp_options *options,
                                          int32_t any,
                                          struct diffvp_error **error);
-
-/*
- Most voxels that a scan may have, 2^30 by default; more is DIFFVP_STATUS_LIMIT_EXCEEDED before memory is
- taken. Read by the functions that make scans.
- */
-int32_t diffvp_options_set_max_voxels(struct diffvp_options *options,
-                                      uint64_t voxels,
-                                      struct diffvp_error **error);
-
-/*
- Loads the DICOM series with this SeriesInstanceUID instead of the best one; null for the best one, the
- default. The text is copied. Read by diffvp_scan_open and diffvp_scan_from_dicom.
- */
-int32_t diffvp_options_set_series_instance_uid(struct diffvp_options *options,
-                                               const char *uid,
-                                               struct diffvp_error **error);
-
-/*
- Spacing for NIfTI files whose header has none: three numbers above 0, x, y, z in mm; null for none, the
- default. Other numbers are DIFFVP_STATUS_INVALID_OPTION. The numbers are copied. Read by diffvp_scan_open.
- */
-int32_t diffvp_options_set_spacing_mm(struct diffvp_options *options,
-                                      const double *spacing_mm,
-                                      struct diffvp_error **error);
-
-/*
- Frees options. Null is allowed and does nothing.
-
- Returns DIFFVP_STATUS_OK, or DIFFVP_STATUS_STALE_HANDLE and the like, without harm.
- */
-int32_t diffvp_options_free(struct diffvp_options *options);
 
 /*
  Opens a NIfTI file, a DICOM file, or a folder with one or many DICOM series. Content decides what a file is.

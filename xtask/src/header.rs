@@ -67,13 +67,14 @@ fn generate() -> Result<String> {
 }
 
 /// The subjects of the header, in the order in which a reader needs them.
-const ORDER: [&str; 12] = [
+const ORDER: [&str; 13] = [
     "version",
     "status",
     "error",
     "string",
     "runtime",
     "options",
+    "options_report",
     "scan",
     "scan_memory",
     "cancel",
