@@ -111,7 +111,7 @@ impl ReportOptions {
             Some(order) if offered.contains(&order) => Ok(order),
             Some(order) => {
                 let offered: Vec<String> = offered.iter().map(SectionOrder::to_string).collect();
-                let detail = format!("{order}: the sections of this package are written {}", offered.join(" or "));
+                let detail = format!("{order}: this package offers {}", offered.join(" or "));
                 Err(Error::InvalidOption { name: "sections", detail })
             }
         }
