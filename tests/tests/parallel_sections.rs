@@ -4,32 +4,13 @@ use std::path::Path;
 
 use diffvp::decode::{Decoder, LogitRows};
 use diffvp::package::Package;
-use diffvp::package::manifest::DecoderSizes;
-use diffvp::runtime::{CancelToken, Kernels, SessionOptions};
+use diffvp::runtime::{CancelToken, Kernels, SessionOptions, Tensor};
 use diffvp::{Error, Event, Flow, Report, ReportOptions, Reporter, Sampling, SectionOrder};
-use diffvp_exporter::config::LlamaConfig;
 use diffvp_exporter::graphs::{self, DecoderOptions};
 use diffvp_exporter::onnx::{WriteOptions, write};
+use diffvp_tests::decoders::sizes;
 use diffvp_tests::demo::{package, package_f32, scan};
-use diffvp_tests::golden::Golden;
-
-fn sizes(c: &LlamaConfig) -> DecoderSizes {
-    DecoderSizes {
-        hidden_size: c.hidden_size,
-        layers: c.layers,
-        key_value_heads: c.key_value_heads,
-        head_dim: c.head_dim,
-        vocab_size: c.vocab_size,
-        context_length: c.context_length,
-        end_token_ids: vec![0],
-    }
-}
-
-fn relative_error(found: &[f32], expected: &[f32]) -> f32 {
-    assert_eq!(found.len(), expected.len());
-    let largest = expected.iter().fold(f32::MIN_POSITIVE, |a, v| a.max(v.abs()));
-    found.iter().zip(expected).fold(0f32, |a, (f, e)| a.max((f - e).abs())) / largest
-}
+use diffvp_tests::golden::{Golden, relative_error};
 
 /// Rows of a text, some of them random.
 fn text(golden: &[f32], width: usize, seed: usize, rows: usize) -> Vec<f32> {
@@ -90,7 +71,8 @@ fn a_branch_has_the_logits_of_its_text_alone() {
             let mut alone = plain.new_cache(c.context_length, &cancel).unwrap();
             let rows = [prompt.clone(), text.clone()].concat();
             let expected = plain.forward(&mut alone, rows, LogitRows::From(5), &cancel).unwrap();
-            let error = relative_error(&found[i], &expected);
+            let rows = |values: &[f32]| Tensor::f32(&[lengths[i], c.vocab_size], values.to_vec()).unwrap();
+            let error = relative_error(&rows(&found[i]), &rows(&expected));
             println!("{options:?} {kernels:?}, branch {i}: relative error {error:e}");
             assert!(error <= tolerance, "branch {i}: {error:e}");
         }

@@ -1,6 +1,5 @@
 //! Embedding and decoder as exported, against Hugging Face `transformers`.
 
-use diffvp::package::manifest::DecoderSizes;
 use diffvp::runtime::{CancelToken, Decoder, Graph, LogitRows, SessionOptions, Tensor, TensorData};
 use diffvp_exporter::ModelConfig;
 use diffvp_exporter::config::LlamaConfig;
@@ -8,6 +7,7 @@ use diffvp_exporter::graphs::{self, DecoderOptions, WeightKind};
 use diffvp_exporter::onnx::FloatStorage;
 use diffvp_exporter::quantize::{BlockScheme, Rounding, dequantize, quantize};
 use diffvp_exporter::weights::Weights;
+use diffvp_tests::decoders::sizes;
 use diffvp_tests::golden::{F32_TOLERANCE, Golden, load, relative_error, run};
 
 /// With int8 activations a product is off by some thousandths; through the tiny layers of these cases that
@@ -173,18 +173,6 @@ fn float16_through_the_cache() {
             let row = table[token as usize * c.hidden_size..][..c.hidden_size].to_vec();
             logits = decoder.forward(&mut cache, row, LogitRows::Last, &cancel).unwrap();
         }
-    }
-}
-
-fn sizes(c: &LlamaConfig) -> DecoderSizes {
-    DecoderSizes {
-        hidden_size: c.hidden_size,
-        layers: c.layers,
-        key_value_heads: c.key_value_heads,
-        head_dim: c.head_dim,
-        vocab_size: c.vocab_size,
-        context_length: c.context_length,
-        end_token_ids: vec![0],
     }
 }
 
