@@ -61,8 +61,8 @@ pub fn calibrate(run: &Run, texts: &[String], options: &DecoderOptions, folder: 
             tch::no_grad(|| layer.forward(x, &angles, None, false))
         };
         let mut layer = original.build(config, index)?;
+        let path = folder.join(format!("layer-{index:03}.safetensors"));
         if let WeightKind::Blocks(scheme @ BlockScheme { bits: 4, .. }) = options.layer(index, config.layers) {
-            let path = folder.join(format!("layer-{index:03}.safetensors"));
             let rounded = match load_rounded(&path) {
                 Ok((tensors, metadata)) if metadata.get(KEY) == Some(&key) => tensors.into_iter().collect(),
                 _ => {
@@ -73,6 +73,9 @@ pub fn calibrate(run: &Run, texts: &[String], options: &DecoderOptions, folder: 
                 }
             };
             layer = original.with(rounded).build(config, index)?;
+        } else if path.exists() {
+            // Of other options, and export would take it.
+            std::fs::remove_file(&path).map_err(|source| diffvp::Error::Write { path, source })?;
         }
         states.iter_mut().for_each(|x| *x = through(&layer, x).output);
         bar.inc(1);
@@ -274,6 +277,8 @@ mod tests {
         assert!(written(0) == before && bytes(0) == first && bytes(1) == second);
         calibrate(&run, &texts[..2], &options, &out).unwrap();
         assert!(bytes(0) != first);
+        calibrate(&run, &texts, &DecoderOptions { edge_layers: 1, ..options }, &out).unwrap();
+        assert!(!file(0).exists() && file(1).exists(), "a layer in eight bits is rounded by export");
         assert!(calibrate(&run, &[String::new()], &options, &out).unwrap_err().to_string().contains("no token"));
     }
 

@@ -6,13 +6,22 @@ use std::path::Path;
 
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
+use serde::{Deserialize, Serialize};
 
 use super::Weights;
 use crate::atomic::write_atomically;
 use crate::error::{Error, Result};
 use crate::quantize::{BlockScheme, BlockTensor};
 
-const SCHEME: &str = "scheme";
+/// The one entry of a file's metadata: several would be written in an order of chance.
+const ABOUT: &str = "about";
+
+/// What the files say besides tensors.
+#[derive(Serialize, Deserialize)]
+struct About {
+    scheme: BlockScheme,
+    metadata: HashMap<String, String>,
+}
 
 /// Writes rounded weights, all of one scheme, and free metadata.
 ///
@@ -21,11 +30,7 @@ const SCHEME: &str = "scheme";
 ///
 /// # Panics
 /// Where a tensor's parts have not the sizes of its scheme.
-pub fn save_rounded(
-    path: &Path,
-    tensors: &[(String, BlockTensor)],
-    mut metadata: HashMap<String, String>,
-) -> Result<()> {
+pub fn save_rounded(path: &Path, tensors: &[(String, BlockTensor)], metadata: HashMap<String, String>) -> Result<()> {
     let scales: Vec<Vec<u8>> =
         tensors.iter().map(|(_, t)| t.scales.iter().flat_map(|v| v.to_le_bytes()).collect()).collect();
     let mut views = Vec::new();
@@ -39,8 +44,11 @@ pub fn save_rounded(
         if let Some(zeros) = &t.zero_points {
             views.push((format!("{name}.zero_points"), view(Dtype::U8, &[t.n, t.scheme.zero_bytes(t.k)], zeros)));
         }
-        metadata.insert(SCHEME.into(), serde_json::json!(t.scheme).to_string());
     }
+    // A map in between sorts the keys.
+    let scheme = tensors.first().map(|(_, tensor)| tensor.scheme);
+    let about = serde_json::json!({"scheme": scheme, "metadata": metadata});
+    let metadata = HashMap::from([(ABOUT.to_string(), about.to_string())]);
     let damaged = |e: safetensors::SafeTensorError| Error::WeightFile { path: path.into(), detail: e.to_string() };
     let bytes = safetensors::serialize(views, Some(metadata)).map_err(damaged)?;
     write_atomically(path, |out| out.write_all(&bytes).map_err(Error::write(path)))
@@ -54,9 +62,8 @@ pub fn load_rounded(path: &Path) -> Result<(HashMap<String, BlockTensor>, HashMa
     let damaged = |detail: String| Error::WeightFile { path: path.to_path_buf(), detail };
     let bytes = std::fs::read(path).map_err(Error::read(path))?;
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| damaged(e.to_string()))?;
-    let metadata = header.metadata().clone().unwrap_or_default();
-    let scheme = metadata.get(SCHEME).ok_or_else(|| damaged("has no scheme".into()))?;
-    let scheme: BlockScheme = serde_json::from_str(scheme).map_err(|e| damaged(e.to_string()))?;
+    let about = header.metadata().as_ref().and_then(|m| m.get(ABOUT)).ok_or_else(|| damaged("has no scheme".into()))?;
+    let About { scheme, metadata } = serde_json::from_str(about).map_err(|e| damaged(e.to_string()))?;
     scheme.validate()?;
     let file = SafeTensors::deserialize(&bytes).map_err(|e| damaged(e.to_string()))?;
     let part = |name: &str, dtype: Dtype| {
