@@ -14,7 +14,7 @@ use tch::Kind;
 use super::facts::FACTS;
 use super::familiarity;
 use super::generator::{Example, GeneratorStage, Parts, Settings};
-use super::identity::stage_file;
+use super::identity::{file_identity, stage_file};
 use super::prepared::Prepared;
 use super::resampler_start::ResamplerStart;
 use super::scans::labelled_by_text;
@@ -69,6 +69,7 @@ impl Session {
         let depends = json!([
             self.config.model,
             stage,
+            stage.weights.as_deref().map(file_identity).transpose()?,
             encoder_hash,
             findings.thresholds,
             tokenizer_json,
@@ -234,14 +235,18 @@ impl Session {
         let (model, stage) = (&self.config.model, &self.config.generator);
         let random = RandomWeights::new(model, self.config.seed);
         let mut p = Parameters::new(self.device);
-        if self.config.warm_up.schedule.epochs == 0.0 {
-            let features = prepared.feature_statistics(&self.train)?;
-            p.add(&self.specs(of_prompt), &ResamplerStart::new(model, self.config.seed, features), Kind::Float)?;
-        } else {
+        let start = stage.weights.as_ref().map(SafetensorsWeights::open).transpose()?;
+        let begin = start.as_ref().map_or(&random as &dyn Weights, |weights| weights);
+        if self.config.warm_up.schedule.epochs > 0.0 {
             let warm = self.run.join("warm_up").join(WEIGHTS);
             stage_file(&warm, "fit generator")?;
-            p.add(&self.specs(of_prompt), &random, Kind::Float)?;
+            p.add(&self.specs(of_prompt), begin, Kind::Float)?;
             p.add(&self.specs(|n| n.starts_with("resampler.")), &SafetensorsWeights::open(&warm)?, Kind::Float)?;
+        } else if start.is_some() {
+            p.add(&self.specs(of_prompt), begin, Kind::Float)?;
+        } else {
+            let features = prepared.feature_statistics(&self.train)?;
+            p.add(&self.specs(of_prompt), &ResamplerStart::new(model, self.config.seed, features), Kind::Float)?;
         }
         let specs = FindingsHead::specs(model);
         p.add(&specs, &RandomWeights::from_specs(specs.clone(), self.config.seed), Kind::Float)?;

@@ -80,6 +80,8 @@ pub struct WarmUpStage {
 #[allow(missing_docs, reason = "described in describe.rs")]
 pub struct GeneratorStage {
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub decoder_weights: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokenizer: Option<PathBuf>,

@@ -45,6 +45,10 @@ const FIELDS: &[(&str, &str)] = &[
     ),
     ("warm_up.dropout", "Share of the tokens' numbers that the head does not see in training, drawn anew each step."),
     (
+        "generator.weights",
+        "Start weights of the difference, and with 0 epochs of warm_up of the resampler: weights.safetensors of another run.",
+    ),
+    (
         "generator.decoder_weights",
         "LLaMA of Hugging Face: a folder of safetensors. Without it the decoder starts random and is trained whole.",
     ),

@@ -88,6 +88,7 @@ pub fn demo() -> FitConfig {
         },
         warm_up: WarmUpStage { hidden: 128, dropout: 0.2, schedule: schedule(12.0, 32, 2e-3) },
         generator: GeneratorStage {
+            weights: None,
             decoder_weights: None,
             tokenizer: None,
             begin_token: BEGIN.into(),
@@ -187,6 +188,7 @@ pub fn paper() -> FitConfig {
         },
         warm_up: WarmUpStage { hidden: 512, dropout: 0.0, schedule: Schedule { epochs: 0.0, ..generator.clone() } },
         generator: GeneratorStage {
+            weights: None,
             decoder_weights: Some("Llama-2-7b-chat-hf".into()),
             tokenizer: Some("Llama-2-7b-chat-hf/tokenizer.json".into()),
             begin_token: "<s>".into(),

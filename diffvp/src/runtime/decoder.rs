@@ -16,7 +16,7 @@ use super::graph::{check_ports, file_name, ports};
 use super::kv_cache::{KvCache, TRUNK};
 use super::pool::Slot;
 use super::session::{Products, Purpose, SessionOptions, open_session};
-use super::{CancelToken, Device};
+use super::{CancelToken, Device, kernels};
 use crate::package::manifest::DecoderSizes;
 use crate::{Error, Result};
 
@@ -93,11 +93,13 @@ impl Decoder {
         &self.sizes
     }
 
-    /// Whose kernels multiply with four- and eight-bit weights: `diffvp (avx512_vnni)` or `onnxruntime`.
+    /// Whose kernels multiply with four- and eight-bit weights: `diffvp (avx512_vnni)` or `onnxruntime`; `diffvp (avx512_vnni, int8
+    /// cache)` where they attend too, to keys and values of eight bits.
     pub fn kernels(&self) -> String {
+        let cache = if self.products.attention { ", int8 cache" } else { "" };
         self.products
             .instructions
-            .map_or_else(|| "onnxruntime".into(), |instructions| format!("diffvp ({instructions})"))
+            .map_or_else(|| "onnxruntime".into(), |instructions| format!("diffvp ({instructions}{cache})"))
     }
 
     /// Whether texts may branch ([`Decoder::forward_on`]).
@@ -123,7 +125,8 @@ impl Decoder {
         let session = self.session.take(cancel)?;
         let mut binding = session.create_binding().map_err(failed)?;
         let mut buffers: Vec<DynTensor> = Vec::with_capacity(2 * self.sizes.layers);
-        let shape = [1, self.sizes.key_value_heads, capacity, self.sizes.head_dim];
+        let rows = if self.products.attention { kernels::cache_rows(capacity) } else { capacity };
+        let shape = [1, self.sizes.key_value_heads, rows, self.sizes.head_dim];
         // Fresh memory may hold NaN, and masked attention multiplies it by zero, which stays NaN. The runtime fills what
         // the processor can reach with zeros.
         let zeros = || DynTensor::new(&Allocator::default(), self.float, shape);
@@ -215,8 +218,9 @@ impl Decoder {
             logits.extend(self.forward_on(cache, rest, second, LogitRows::From(from.saturating_sub(line)), cancel)?);
             return Ok(logits);
         }
-        // Attention sums a single row in another order than several: with company, every row is one of several.
-        let lonely = count == 1 && self.products.instructions.is_some() && count < cache.room();
+        // ONNX Runtime's attention sums a single row in another order than several: with company, every row is one of several.
+        let theirs = self.products.instructions.is_some() && !self.products.attention;
+        let lonely = count == 1 && theirs && count < cache.room();
         let (run_rows, run_total) = if lonely { (2, total + 1) } else { (count, total) };
         if lonely {
             embeddings.extend_from_within(..);

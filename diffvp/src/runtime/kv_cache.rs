@@ -17,7 +17,7 @@ pub struct KvCache {
 pub(super) const TRUNK: usize = 0;
 
 /// What is added to the score of a row that is not seen: its weight becomes 0, in float16 too.
-const UNSEEN: f32 = -30_000.0;
+pub(super) const UNSEEN: f32 = -30_000.0;
 
 impl KvCache {
     pub(super) fn new(binding: IoBinding, buffers: Vec<DynTensor>, capacity: usize) -> Self {

@@ -50,14 +50,17 @@ impl SessionOptions {
     }
 }
 
-/// Whose kernels multiply with the decoder's four- and eight-bit weights on the processor.
+/// Whose kernels multiply with the decoder's four- and eight-bit weights on the processor, and attend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Kernels {
     /// Those of this crate where the processor has AVX-512 VNNI and the weights are stored in blocks of 32 or 128, those of
-    /// ONNX Runtime elsewhere. Both round activations alike and differ in the last digits of a sum.
+    /// ONNX Runtime elsewhere. Both round activations alike and differ in the last digits of a sum; with those of this crate
+    /// keys and values are kept in eight bits.
     #[default]
     Best,
+    /// As `Best`, but keys and values stay as they are, and ONNX Runtime attends to them.
+    FloatCache,
     /// Those of ONNX Runtime.
     OnnxRuntime,
 }
@@ -80,6 +83,8 @@ pub(super) struct Products {
     /// Whether a row gives the same alone and among others, up to the rounding of float32. ONNX Runtime's own products with
     /// weights of few bits do not: another sum rounds other activations up.
     pub(super) rows_agree: bool,
+    /// Whether attention is our own, over keys and values of eight bits.
+    pub(super) attention: bool,
 }
 
 pub(super) fn open_session(path: &Path, options: &SessionOptions, purpose: Purpose) -> Result<(Session, Products)> {
@@ -134,13 +139,17 @@ fn with_own_kernels(path: &Path, options: &SessionOptions) -> Result<(Option<Vec
         return Ok(Default::default());
     }
     let mut model = std::fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
-    let nodes = kernels::Nodes::find(&model);
-    let instructions = kernels::instructions().filter(|_| options.kernels == Kernels::Best && nodes.fitting() > 0);
+    let mut nodes = kernels::Nodes::find(&model);
+    let instructions =
+        kernels::instructions().filter(|_| options.kernels != Kernels::OnnxRuntime && nodes.products() > 0);
     if instructions.is_none() {
-        return Ok((None, Products { instructions, rows_agree: nodes.fitting() + nodes.others == 0 }));
+        return Ok((None, Products { rows_agree: nodes.products() + nodes.others == 0, ..Products::default() }));
+    }
+    if options.kernels == Kernels::FloatCache {
+        nodes.leave_attention();
     }
     nodes.rename(&mut model);
-    Ok((Some(model), Products { instructions, rows_agree: nodes.others == 0 }))
+    Ok((Some(model), Products { instructions, rows_agree: nodes.others == 0, attention: nodes.attention() }))
 }
 
 /// A session of a model in memory whose further files lie beside `path`.

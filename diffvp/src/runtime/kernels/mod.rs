@@ -1,46 +1,42 @@
-//! Our own kernel for the decoder's stored matrices.
+//! Our own kernels for the decoder's stored matrices and its attention.
 //!
-//! A step of decoding reads every weight once, so memory sets its pace, and checking a draft of a few tokens could cost
-//! as little. On processors with AVX-512 VNNI the nodes of a decoder that fit are given the name of the operator here
-//! ([`Nodes`]), which computes what `MatMulNBits` does: activations rounded to eight bits block by block, weights packed in the
-//! order in which they are read.
+//! A step of decoding reads every weight and everything in the cache once, so memory sets its pace, and checking a draft of a few
+//! tokens could cost as little. On processors with AVX-512 VNNI the nodes of a decoder that fit are given the names of the
+//! operators here ([`Nodes`]): [`products`] for `MatMulNBits`, [`attention`] for `GroupQueryAttention`.
 //!
-//! A row of a product has the same result, to the bit, alone and among others.
+//! A row has the same result, to the bit, alone and among others.
 
-mod layout;
+mod attention;
+mod nodes;
+mod products;
 #[cfg(target_arch = "x86_64")]
-mod operator;
-#[cfg(target_arch = "x86_64")]
-mod packed;
-mod rename;
-#[cfg(all(test, target_arch = "x86_64"))]
-mod tests;
-#[cfg(target_arch = "x86_64")]
-mod vnni;
+mod threads;
 
 use ort::session::builder::SessionBuilder;
 
-pub(super) use rename::Nodes;
+pub(super) use attention::cache_rows;
+pub(super) use nodes::Nodes;
 
-/// Domain of the operator. As long as `com.microsoft`, which it replaces in place.
+/// Domain of the operators. As long as `com.microsoft`, which it replaces in place.
 const DOMAIN: &str = "diffvp.native";
 
-/// The instructions that the kernel uses on this machine; `None` where it has no kernel.
+/// The instructions that the kernels use on this machine; `None` where it has no kernels.
 pub(super) fn instructions() -> Option<&'static str> {
     #[cfg(target_arch = "x86_64")]
-    if vnni::available() {
+    if products::available() {
         return Some("avx512_vnni");
     }
     None
 }
 
-/// Lets a session have the operator.
+/// Lets a session have the operators.
 #[cfg(target_arch = "x86_64")]
 pub(super) fn register(builder: SessionBuilder) -> ort::Result<SessionBuilder> {
-    Ok(builder.with_operators(operator::domain()?)?)
+    let domain = ort::operator::OperatorDomain::new(DOMAIN)?;
+    Ok(builder.with_operators(domain.add(products::MatMulNBits)?.add(attention::GroupQueryAttention)?)?)
 }
 
-/// Lets a session have the operator, which no other processor has.
+/// Lets a session have the operators, which no other processor has.
 #[cfg(not(target_arch = "x86_64"))]
 pub(super) fn register(builder: SessionBuilder) -> ort::Result<SessionBuilder> {
     Ok(builder)

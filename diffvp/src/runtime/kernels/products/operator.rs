@@ -1,23 +1,17 @@
 //! `MatMulNBits` as an operator of ONNX Runtime.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use ort::operator::{ComputeContext, Kernel, KernelContext, Operator, OperatorDomain, OperatorInput, OperatorOutput};
+use ort::operator::{ComputeContext, Kernel, KernelContext, Operator, OperatorInput, OperatorOutput};
 use ort::value::{DynTensorValueType, TensorElementType};
 
-use super::DOMAIN;
+use super::super::threads::{contained, in_parallel};
 use super::layout::Layout;
 use super::packed::Packed;
 use super::vnni::{Activations, Results, products};
 
-/// The domain with the operator.
-pub(super) fn domain() -> ort::Result<OperatorDomain> {
-    OperatorDomain::new(DOMAIN)?.add(MatMulNBits)
-}
-
-struct MatMulNBits;
+/// The operator.
+pub(in super::super) struct MatMulNBits;
 
 impl Operator for MatMulNBits {
     type Kernel<'attr> = Product;
@@ -44,12 +38,8 @@ impl Operator for MatMulNBits {
     }
 }
 
-/// Turns a panic into an error: it must not unwind into ONNX Runtime, which is C++.
-fn contained<T>(work: impl FnOnce() -> ort::Result<T>) -> ort::Result<T> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(ort::Error::new("a product ended with a panic")))
-}
-
-struct Product {
+/// A product with a weight.
+pub(in super::super) struct Product {
     weight: Packed,
     activations: Activations,
 }
@@ -116,28 +106,5 @@ const PIECE_BYTES: usize = 128 * 1024;
 impl Kernel for Product {
     fn compute(&mut self, context: &ComputeContext) -> ort::Result<()> {
         contained(|| self.multiply(context))
-    }
-}
-
-/// Does `count` pieces of work on the threads of the session, in so many batches.
-///
-/// The order between this thread and those is ONNX Runtime's affair; it is told once more in atomics of our own, so that tools that
-/// look for races see it, and that a piece that was left out is noticed.
-fn in_parallel(
-    context: &ComputeContext,
-    count: usize,
-    batches: usize,
-    work: impl Fn(usize) + Send + Sync,
-) -> ort::Result<()> {
-    let (ready, done) = (AtomicBool::new(false), AtomicUsize::new(0));
-    ready.store(true, Ordering::Release);
-    context.par_for(count, batches, |i| {
-        // The thread pool is C++: a panic must not unwind into it.
-        let whole = ready.load(Ordering::Acquire) && catch_unwind(AssertUnwindSafe(|| work(i))).is_ok();
-        done.fetch_add(usize::from(whole), Ordering::AcqRel);
-    })?;
-    match done.load(Ordering::Acquire) {
-        done if done == count => Ok(()),
-        done => Err(ort::Error::new(format!("a product ended with a panic: {done} of {count} pieces are done"))),
     }
 }

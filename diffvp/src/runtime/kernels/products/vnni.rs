@@ -11,7 +11,7 @@ use super::layout::{LANES, Layout};
 use super::packed::{Line, Packed};
 
 /// Whether this processor has what the functions here need.
-pub(super) fn available() -> bool {
+pub(in super::super) fn available() -> bool {
     is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512vnni")

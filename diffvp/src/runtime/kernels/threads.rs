@@ -1,0 +1,34 @@
+//! Work of an operator on the threads of its session.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use ort::operator::ComputeContext;
+
+/// Turns a panic into an error: it must not unwind into ONNX Runtime, which is C++.
+pub(super) fn contained<T>(work: impl FnOnce() -> ort::Result<T>) -> ort::Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(ort::Error::new("an operator ended with a panic")))
+}
+
+/// Does `count` pieces of work on the threads of the session, in so many batches.
+///
+/// The order between this thread and those is ONNX Runtime's affair; it is told once more in atomics of our own, so that tools that
+/// look for races see it, and that a piece that was left out is noticed.
+pub(super) fn in_parallel(
+    context: &ComputeContext,
+    count: usize,
+    batches: usize,
+    work: impl Fn(usize) + Send + Sync,
+) -> ort::Result<()> {
+    let (ready, done) = (AtomicBool::new(false), AtomicUsize::new(0));
+    ready.store(true, Ordering::Release);
+    context.par_for(count, batches, |i| {
+        // The thread pool is C++: a panic must not unwind into it.
+        let whole = ready.load(Ordering::Acquire) && catch_unwind(AssertUnwindSafe(|| work(i))).is_ok();
+        done.fetch_add(usize::from(whole), Ordering::AcqRel);
+    })?;
+    match done.load(Ordering::Acquire) {
+        done if done == count => Ok(()),
+        done => Err(ort::Error::new(format!("an operator ended with a panic: {done} of {count} pieces are done"))),
+    }
+}

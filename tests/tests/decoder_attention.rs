@@ -1,0 +1,125 @@
+//! The decoder with this crate's own attention over keys and values of eight bits, against ONNX Runtime's over float32.
+
+use diffvp::runtime::{CancelToken, Decoder, Kernels, LogitRows, SessionOptions, Tensor};
+use diffvp_exporter::ModelConfig;
+use diffvp_exporter::config::LlamaConfig;
+use diffvp_exporter::graphs::{self, DecoderOptions, WeightKind};
+use diffvp_exporter::onnx::{WriteOptions, write};
+use diffvp_exporter::quantize::BlockScheme;
+use diffvp_exporter::weights::RandomWeights;
+use diffvp_tests::decoders::sizes;
+use diffvp_tests::golden::relative_error;
+
+const ROWS: usize = 40;
+
+/// A decoder with random weights whose texts may branch, and a text.
+struct Case {
+    decoder: LlamaConfig,
+    _folder: tempfile::TempDir,
+    path: std::path::PathBuf,
+    text: Vec<f32>,
+}
+
+impl Case {
+    fn new(heads: usize, key_value_heads: usize, head_dim: usize) -> Case {
+        let mut config = ModelConfig::demo(101);
+        config.decoder.attention_heads = heads;
+        (config.decoder.key_value_heads, config.decoder.head_dim) = (key_value_heads, head_dim);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("decoder.onnx");
+        let weights = WeightKind::Blocks(BlockScheme { bits: 8, block: 32, symmetric: true });
+        let options = DecoderOptions { weights, branches: true, ..DecoderOptions::f32() };
+        let random = RandomWeights::new(&config, 3);
+        let graph = graphs::decoder(&config, &random, &options).unwrap();
+        write(graph, &path, &WriteOptions { external_above_bytes: u64::MAX }).unwrap();
+        let wave = |i: usize| ((i * i % 8191) as f32 * 0.37).sin();
+        let text = (0..ROWS * config.decoder.hidden_size).map(wave).collect();
+        Case { decoder: config.decoder, _folder: folder, path, text }
+    }
+
+    /// `None` where this machine has no kernels of ours.
+    fn open(&self, kernels: Kernels, threads: usize) -> Option<Decoder> {
+        let options = SessionOptions { kernels, threads, ..SessionOptions::default() };
+        let decoder = Decoder::open(&self.path, &sizes(&self.decoder), &options).unwrap();
+        if decoder.kernels() == "onnxruntime" {
+            eprintln!("skipped: this processor has no AVX-512 VNNI");
+            return None;
+        }
+        Some(decoder)
+    }
+
+    fn rows(&self, from: usize, count: usize) -> Vec<f32> {
+        self.text[from * self.decoder.hidden_size..][..count * self.decoder.hidden_size].to_vec()
+    }
+
+    /// Logits of all rows, given in parts.
+    fn logits(&self, decoder: &Decoder, parts: &[usize]) -> Vec<f32> {
+        let cancel = CancelToken::default();
+        let mut cache = decoder.new_cache(ROWS, &cancel).unwrap();
+        let mut logits = Vec::new();
+        for &rows in parts {
+            let rows = self.rows(cache.len(), rows);
+            logits.extend(decoder.forward(&mut cache, rows, LogitRows::All, &cancel).unwrap());
+        }
+        logits
+    }
+}
+
+#[test]
+fn a_cache_of_eight_bits_gives_nearly_the_logits_of_one_of_float32() {
+    for (heads, stored, head_dim) in [(4, 4, 32), (8, 2, 64), (6, 1, 96), (4, 1, 128)] {
+        let case = Case::new(heads, stored, head_dim);
+        let (Some(own), Some(float)) = (case.open(Kernels::Best, 2), case.open(Kernels::FloatCache, 2)) else { return };
+        assert_eq!([own.kernels(), float.kernels()], ["diffvp (avx512_vnni, int8 cache)", "diffvp (avx512_vnni)"]);
+        let [found, expected] =
+            [own, float].map(|decoder| Tensor::f32(&[ROWS, 101], case.logits(&decoder, &[ROWS])).unwrap());
+        let error = relative_error(&found, &expected);
+        println!("{heads} heads of {head_dim}: relative difference {error:e}");
+        // Some 0.006 is between two kernels that round activations alike.
+        assert!(error > 0.0 && error < 0.03, "{heads} heads of {head_dim}: {error:e}");
+    }
+}
+
+#[test]
+fn a_row_is_the_same_to_the_bit_alone_and_among_others() {
+    let case = Case::new(8, 2, 64);
+    let (Some(decoder), Some(one_thread)) = (case.open(Kernels::Best, 2), case.open(Kernels::Best, 1)) else { return };
+    let expected = case.logits(&decoder, &[ROWS]);
+    for parts in [&[1; ROWS][..], &[5, 1, 34], &[20, 20]] {
+        assert!(case.logits(&decoder, parts) == expected, "{parts:?}");
+        assert!(case.logits(&one_thread, parts) == expected, "{parts:?} with one thread");
+    }
+}
+
+#[test]
+fn a_branch_is_its_text_alone_to_the_bit() {
+    let case = Case::new(8, 2, 64);
+    let Some(decoder) = case.open(Kernels::Best, 2) else { return };
+    let (cancel, vocab) = (CancelToken::default(), case.decoder.vocab_size);
+    let (prompt, length) = (6, 9);
+    let mut cache = decoder.new_cache(prompt + 2 * length, &cancel).unwrap();
+    decoder.forward(&mut cache, case.rows(0, prompt), LogitRows::Last, &cancel).unwrap();
+    let mut found = [Vec::new(), Vec::new()];
+    for row in 0..length {
+        // The branches are rows 6 to 14 and 15 to 23 of the text, and lie in the cache in turns.
+        let rows = [case.rows(prompt + row, 1), case.rows(prompt + length + row, 1)].concat();
+        let logits = decoder.forward_on(&mut cache, rows, &[1, 2], LogitRows::All, &cancel).unwrap();
+        found[0].extend_from_slice(&logits[..vocab]);
+        found[1].extend_from_slice(&logits[vocab..]);
+    }
+    for (branch, found) in found.iter().enumerate() {
+        let mut alone = decoder.new_cache(prompt + length, &cancel).unwrap();
+        let rows = [case.rows(0, prompt), case.rows(prompt + branch * length, length)].concat();
+        let expected = decoder.forward(&mut alone, rows, LogitRows::From(prompt), &cancel).unwrap();
+        assert!(*found == expected, "branch {branch}");
+    }
+    let full = decoder.forward(&mut cache, case.rows(0, 1), LogitRows::Last, &cancel);
+    assert!(matches!(full, Err(diffvp::Error::ContextFull { .. })));
+}
+
+#[test]
+fn heads_of_another_size_stay_with_onnx_runtime() {
+    let case = Case::new(4, 4, 16);
+    let Some(decoder) = case.open(Kernels::Best, 1) else { return };
+    assert_eq!(decoder.kernels(), "diffvp (avx512_vnni)");
+}
