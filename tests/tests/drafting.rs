@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use diffvp::package::{Package, PhraseBank};
 use diffvp::runtime::Kernels;
-use diffvp::{Flow, Report, ReportOptions, Reporter, Sampling};
+use diffvp::{Flow, Report, ReportOptions, Reporter, Sampling, SectionOrder};
 use diffvp_exporter::package::add_phrases;
 use diffvp_tests::demo::{package, package_f32, scan, work_folder};
 use tokenizers::Tokenizer;
@@ -84,6 +84,36 @@ fn greedy_reports_are_those_without_drafts() {
         if let Some(rate) = compare(&reporter, &ReportOptions::default()) {
             println!("{name}: {rate:.2} tokens a run");
             assert!(rate > 1.0, "{rate:.2} tokens a run");
+        }
+    }
+}
+
+/// Sections that are written at once share the rows of a run, and limits end them where they end without drafts.
+#[test]
+fn sections_at_once_are_those_without_drafts() {
+    for (package, name) in [(package(), "int4-at-once"), (package_f32(), "float32-at-once")] {
+        let package = with_phrases(package, &format!("{name}-phrases"));
+        let reporter = Reporter::builder(&package).threads(1).build().unwrap();
+        for sampling in [Sampling::Greedy, Sampling::Random { temperature: 0.4, top_k: 20, top_p: 0.95 }] {
+            let (mut runs, mut tokens, mut accepted) = (0, 0, 0);
+            for index in 0..scans() {
+                for most in [9, 23, 60, 200, 640] {
+                    let options = ReportOptions::default().sections(SectionOrder::Parallel).sampling(sampling);
+                    let options = options.seed(index).max_new_tokens(most);
+                    let written = |options: &ReportOptions| {
+                        reporter.report_with(&scan(index), options, |_| Flow::Continue).unwrap()
+                    };
+                    let (plain, drafted) = (written(&options.clone().drafting(false)), written(&options));
+                    assert_eq!(drafted.text(), plain.text(), "scan {index}, at most {most}");
+                    assert_eq!(drafted.provenance(), plain.provenance(), "scan {index}, at most {most}");
+                    if let Some(counts) = drafted.drafting() {
+                        accepted += counts.accepted;
+                        runs += counts.decoder_runs;
+                        tokens += drafted.provenance().generated_tokens;
+                    }
+                }
+            }
+            println!("{name}, {sampling:?}: {tokens} tokens in {runs} runs, {accepted} of them proposed");
         }
     }
 }

@@ -150,7 +150,8 @@ impl Decoder {
                 buffers.push(buffer);
             }
         }
-        Ok(KvCache::new(binding, buffers, capacity))
+        let record = self.products.attention.then(|| kernels::record_numbers(self.sizes.head_dim));
+        Ok(KvCache::new(binding, buffers, capacity, record))
     }
 
     /// Runs `rows` new positions, given as embeddings `[rows, d_llm]`, appends them to the cache, and returns

@@ -3,12 +3,16 @@
 use ort::session::IoBinding;
 use ort::value::DynTensor;
 
+use crate::{Error, Result};
+
 /// Keys and values of the positions that a report has used so far.
 pub struct KvCache {
     pub(super) binding: IoBinding,
     // The binding refers to these buffers by address: they live as long as it does.
-    _buffers: Vec<DynTensor>,
+    buffers: Vec<DynTensor>,
     capacity: usize,
+    /// Numbers of float32 that a position of a head takes, where it may lie anywhere.
+    record: Option<usize>,
     /// Branch of each position that is used.
     used: Vec<usize>,
 }
@@ -20,8 +24,8 @@ pub(super) const TRUNK: usize = 0;
 pub(super) const UNSEEN: f32 = -30_000.0;
 
 impl KvCache {
-    pub(super) fn new(binding: IoBinding, buffers: Vec<DynTensor>, capacity: usize) -> Self {
-        KvCache { binding, _buffers: buffers, capacity, used: Vec::with_capacity(capacity) }
+    pub(super) fn new(binding: IoBinding, buffers: Vec<DynTensor>, capacity: usize, record: Option<usize>) -> Self {
+        KvCache { binding, buffers, capacity, record, used: Vec::with_capacity(capacity) }
     }
 
     /// Whether no position is used.
@@ -42,6 +46,51 @@ impl KvCache {
     /// Forgets the positions from `length` on: what follows overwrites them.
     pub fn truncate(&mut self, length: usize) {
         self.used.truncate(length);
+    }
+
+    /// Whether positions can be forgotten that are not the last ones ([`KvCache::retain`]).
+    pub fn forgets_any(&self) -> bool {
+        self.record.is_some()
+    }
+
+    /// Forgets those of the positions from `first` on that are not `kept`; those behind them move up. A row reads the same
+    /// wherever in the cache its text lies.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] where this cache forgets only the last positions ([`KvCache::forgets_any`]), or `kept` is not for
+    /// the positions from `first` to the last.
+    pub fn retain(&mut self, first: usize, kept: &[bool]) -> Result<()> {
+        let wrong = |detail: String| Error::Internal { detail };
+        if first.checked_add(kept.len()) != Some(self.len()) {
+            return Err(wrong(format!("{} rows from {first} on are not the last of {}", kept.len(), self.len())));
+        }
+        let moves: Vec<(usize, usize)> = (first..)
+            .zip((0..kept.len()).filter(|i| kept[*i]).map(|i| first + i))
+            .filter(|(to, from)| to != from)
+            .collect();
+        if !moves.is_empty() {
+            let record = self.record.ok_or_else(|| wrong("this cache forgets only the last positions".into()))?;
+            for buffer in &mut self.buffers {
+                let (shape, numbers) = buffer.try_extract_tensor_mut::<f32>().map_err(|e| wrong(e.to_string()))?;
+                let heads = shape.get(1).and_then(|&heads| usize::try_from(heads).ok()).filter(|&heads| heads > 0);
+                let of_head = numbers.len() / heads.ok_or_else(|| wrong("a cache without heads".into()))?;
+                for head in numbers.chunks_exact_mut(of_head) {
+                    moves
+                        .iter()
+                        .for_each(|(to, from)| head.copy_within(from * record..(from + 1) * record, to * record));
+                }
+            }
+        }
+        let (mut at, mut i) = (0, 0);
+        self.used.retain(|_| {
+            at += 1;
+            if at <= first {
+                return true;
+            }
+            i += 1;
+            kept[i - 1]
+        });
+        Ok(())
     }
 
     pub(super) fn push(&mut self, branches: &[usize]) {

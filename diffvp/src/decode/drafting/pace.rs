@@ -1,7 +1,7 @@
 //! How many tokens to propose: what a run of more rows costs here, against what it is likely to bring.
 
 /// Rows of a run with a draft, at most.
-pub(in crate::decode) const MOST_ROWS: usize = 12;
+pub(in crate::decode) const MOST_ROWS: usize = 16;
 
 /// Part of the time of one row that each further row is taken to cost before any was timed.
 const FIRST_SLOPE: f64 = 0.15;
@@ -19,29 +19,24 @@ pub(super) struct Pace {
     seconds: [Option<f64>; MOST_ROWS + 1],
     /// Guesses of each class that were checked, and those that were right.
     tried: [(f32, f32); CLASSES],
-    /// Classes of the draft that is being checked.
-    open: Vec<usize>,
-    /// Shares, as they came, of the tokens that were considered.
-    considered: Vec<usize>,
 }
 
 impl Pace {
-    /// How likely a guess is right whose share of the phrases is `share`.
-    pub(super) fn expected(&mut self, share: f32) -> f32 {
+    /// How likely a guess is right whose share of the phrases is `share`, and the class that it is of.
+    pub(super) fn expected(&self, share: f32) -> (f32, usize) {
         let class = class(share);
-        self.considered.push(class);
         let (tried, right) = self.tried[class];
         let prior = (class as f32 + 0.5) / CLASSES as f32;
-        (right + PRIOR * prior) / (tried + PRIOR)
+        ((right + PRIOR * prior) / (tried + PRIOR), class)
     }
 
-    /// How many of the guesses to propose behind `waiting` rows: as many as give the most tokens in a second.
-    pub(super) fn worthwhile(&self, waiting: usize, expected: &[f32]) -> usize {
-        let (mut tokens, mut likely) = (1.0, 1.0);
+    /// How many of the guesses to propose behind `waiting` rows that give `texts` tokens: as many as give the most tokens in a
+    /// second. `likely` says how likely each is right together with those that it follows, the likeliest first.
+    pub(super) fn worthwhile(&self, waiting: usize, texts: usize, likely: &[f32]) -> usize {
+        let mut tokens = texts as f64;
         let mut best = (tokens / self.cost(waiting), 0);
-        for (i, share) in expected.iter().enumerate() {
-            likely *= f64::from(*share);
-            tokens += likely;
+        for (i, likely) in likely.iter().enumerate() {
+            tokens += f64::from(*likely);
             let rate = tokens / self.cost(waiting + i + 1);
             if rate > best.0 {
                 best = (rate, i + 1);
@@ -50,20 +45,18 @@ impl Pace {
         best.1
     }
 
-    /// The draft is made of the first guesses that were considered.
-    pub(super) fn proposed(&mut self, draft: &[f32]) {
-        self.open = std::mem::take(&mut self.considered);
-        self.open.truncate(draft.len());
-    }
-
-    /// A run is over: the first `accepted` guesses were right, and the one behind them, if it was checked, was not.
-    pub(super) fn ran(&mut self, rows: usize, seconds: f64, accepted: usize, checked: usize) {
+    /// A run of so many rows took so long.
+    pub(super) fn ran(&mut self, rows: usize, seconds: f64) {
         if let Some(known) = self.seconds.get_mut(rows) {
             *known = Some(known.map_or(seconds, |known| known + NEWEST * (seconds - known)));
         }
-        for (i, class) in std::mem::take(&mut self.open).into_iter().take(checked).enumerate() {
-            self.tried[class].0 += 1.0;
-            self.tried[class].1 += if i < accepted { 1.0 } else { 0.0 };
+    }
+
+    /// Guesses of these classes were checked: the first `accepted` were right, and the one behind them, if it is there, was not.
+    pub(super) fn checked(&mut self, classes: &[usize], accepted: usize) {
+        for (i, class) in classes.iter().enumerate() {
+            self.tried[*class].0 += 1.0;
+            self.tried[*class].1 += if i < accepted { 1.0 } else { 0.0 };
         }
     }
 
@@ -96,27 +89,29 @@ mod tests {
 
     fn timed(costs: &[(usize, f64)]) -> Pace {
         let mut pace = Pace::default();
-        costs.iter().for_each(|&(rows, seconds)| pace.ran(rows, seconds, 0, 0));
+        costs.iter().for_each(|&(rows, seconds)| pace.ran(rows, seconds));
         pace
     }
 
     #[test]
     fn the_draft_is_as_long_as_its_rows_are_cheap() {
-        let sure = [0.95f32; 8];
-        assert_eq!(timed(&[(1, 1.0), (9, 1.0)]).worthwhile(1, &sure), 8, "rows for nothing");
-        assert_eq!(timed(&[(1, 1.0), (2, 2.0), (9, 9.0)]).worthwhile(1, &sure), 0, "a row costs a run");
+        let sure: Vec<f32> = (1..=8).map(|i| 0.95f32.powi(i)).collect();
+        assert_eq!(timed(&[(1, 1.0), (9, 1.0)]).worthwhile(1, 1, &sure), 8, "rows for nothing");
+        assert_eq!(timed(&[(1, 1.0), (2, 2.0), (9, 9.0)]).worthwhile(1, 1, &sure), 0, "a row costs a run");
         let steep = timed(&[(1, 1.0), (4, 1.1), (5, 3.0), (9, 9.0)]);
-        assert_eq!(steep.worthwhile(1, &sure), 3, "before the cost rises");
-        assert_eq!(timed(&[(1, 1.0), (9, 1.0)]).worthwhile(1, &[0.9, 0.0, 0.9]), 1, "nothing follows a wrong guess");
+        assert_eq!(steep.worthwhile(1, 1, &sure), 3, "before the cost rises");
+        assert_eq!(timed(&[(1, 1.0), (9, 1.0)]).worthwhile(1, 1, &[0.9, 0.0, 0.0]), 1, "nothing follows a wrong guess");
+        let even = timed(&[(1, 1.0), (9, 5.0)]);
+        assert_eq!(even.worthwhile(1, 1, &[0.6]), 1, "half more time for more tokens than that");
+        assert_eq!(even.worthwhile(5, 5, &[0.6]), 0, "a sixth more time for an eighth more tokens");
     }
 
     #[test]
     fn guesses_are_trusted_as_far_as_they_were_right() {
         let mut pace = Pace::default();
-        let before = pace.expected(0.99);
-        pace.proposed(&[before]);
-        pace.ran(2, 1.0, 0, 1);
-        let after = pace.expected(0.99);
+        let (before, class) = pace.expected(0.99);
+        pace.checked(&[class], 0);
+        let (after, _) = pace.expected(0.99);
         assert!(after < before && before > 0.8, "{before} {after}");
         assert_eq!(pace.expected(0.5), Pace::default().expected(0.5), "others are as they were");
     }

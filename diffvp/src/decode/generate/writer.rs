@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::{Generator, Heading, Request, SectionText, StopReason, TextEvent, Written};
 use crate::Result;
 use crate::decode::Sampler;
-use crate::decode::drafting::{DraftCounts, Drafter, MOST_ROWS};
+use crate::decode::drafting::{Context, Draft, DraftCounts, Drafter, MOST_ROWS};
 use crate::decode::text::TextStream;
 use crate::package::manifest::DecoderSizes;
 use crate::runtime::{CancelToken, KvCache, LogitRows};
@@ -44,6 +44,8 @@ pub(super) struct Writer<'a> {
     pub(super) generated: usize,
     prefilled: bool,
     pub(super) drafter: Option<Drafter<'a>>,
+    /// The text so far, for drafts.
+    pub(super) context: Context,
     /// Whether the next run may have a draft: not where one has left a pick uncertain.
     draft_next: bool,
     on_event: &'a mut dyn FnMut(TextEvent<'_>) -> Result<()>,
@@ -70,6 +72,7 @@ impl<'a> Writer<'a> {
             prefilled: false,
             drafter: (request.drafting && generator.decoder.rows_agree())
                 .then(|| Drafter::new(generator.phrases, &sizes.end_token_ids)),
+            context: Context::default(),
             draft_next: true,
             on_event,
         }
@@ -114,8 +117,8 @@ impl<'a> Writer<'a> {
     /// Writes a section until an end token, or `limit` tokens, or the end of the report's room.
     fn write(&mut self, section: usize, limit: usize) -> Result<(String, Ending)> {
         let mut passage = self.passage(section);
-        if let Some(drafter) = &mut self.drafter {
-            drafter.begin(section);
+        if let Some(drafter) = &self.drafter {
+            drafter.begin(&mut self.context, section);
         }
         let ending = self.go_on(&mut passage, limit)?;
         let rest = passage.stream.finish()?;
@@ -174,12 +177,12 @@ impl<'a> Writer<'a> {
         let (before, waiting) = (self.cache.len(), self.waiting_rows());
         let draft = self.draft(waiting, most);
         let mut rows = std::mem::take(&mut self.waiting);
-        let drafted = self.embed(&draft)?;
-        let kept = if draft.is_empty() { Vec::new() } else { rows.clone() };
+        let drafted = self.embed(&draft.tokens)?;
+        let kept = if draft.tokens.is_empty() { Vec::new() } else { rows.clone() };
         rows.extend_from_slice(&drafted);
         let begin = Instant::now();
         let wanted = LogitRows::From(waiting - 1);
-        let branches = vec![self.branch; waiting + draft.len()];
+        let branches = vec![self.branch; waiting + draft.tokens.len()];
         let logits = self.generator.decoder.forward_on(&mut self.cache, rows, &branches, wanted, self.cancel)?;
         let seconds = begin.elapsed().as_secs_f64();
         self.prefilled()?;
@@ -190,7 +193,7 @@ impl<'a> Writer<'a> {
         for (i, logits) in logits.chunks_exact(self.sizes.vocab_size).enumerate() {
             let sampler = self.sampler.clone();
             let pick = self.sampler.pick(logits)?;
-            if !pick.certain && !draft.is_empty() {
+            if !pick.certain && !draft.tokens.is_empty() {
                 // The last digits would decide, and they may depend on the rows of a run: decide as without a draft.
                 self.sampler = sampler;
                 self.draft_next = false;
@@ -203,15 +206,13 @@ impl<'a> Writer<'a> {
                 break;
             }
             picked.push(pick.id);
-            let accepted = draft.get(i) == Some(&pick.id);
-            checked = draft.len().min(i + 1);
+            let accepted = draft.tokens.get(i) == Some(&pick.id);
+            checked = draft.tokens.len().min(i + 1);
             if self.sizes.end_token_ids.contains(&pick.id) {
                 self.cache.truncate(before + waiting + i);
                 break;
             }
-            if let Some(drafter) = &mut self.drafter {
-                drafter.push(pick.id);
-            }
+            self.context.push(pick.id);
             if !accepted {
                 self.cache.truncate(before + waiting + i);
                 self.waiting = self.embed(&[pick.id])?;
@@ -219,18 +220,21 @@ impl<'a> Writer<'a> {
             }
         }
         if let Some(drafter) = &mut self.drafter {
-            let accepted = picked.iter().zip(&draft).filter(|(a, b)| a == b).count();
-            drafter.ran(waiting + draft.len(), seconds, accepted, checked, draft.len());
+            let accepted = picked.iter().zip(&draft.tokens).filter(|(a, b)| a == b).count();
+            drafter.ran(waiting + draft.tokens.len(), seconds);
+            drafter.checked(&draft, accepted, checked);
         }
         Ok(picked)
     }
 
     /// What to propose behind so many waiting rows, where `most` tokens may be picked.
-    fn draft(&mut self, waiting: usize, most: usize) -> Vec<u32> {
+    fn draft(&mut self, waiting: usize, most: usize) -> Draft {
         let room = (self.cache.room() - waiting).min(most - 1);
-        match &mut self.drafter {
-            Some(drafter) if self.draft_next && waiting < MOST_ROWS => drafter.draft(waiting, room),
-            _ => Vec::new(),
+        match &self.drafter {
+            Some(drafter) if self.draft_next && waiting < MOST_ROWS => {
+                drafter.draft(&mut [(&mut self.context, room)], waiting).pop().unwrap_or_default()
+            }
+            _ => Draft::default(),
         }
     }
 

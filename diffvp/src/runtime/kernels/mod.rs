@@ -14,7 +14,7 @@ mod threads;
 
 use ort::session::builder::SessionBuilder;
 
-pub(super) use attention::cache_rows;
+pub(super) use attention::{cache_rows, record_numbers};
 pub(super) use nodes::Nodes;
 
 /// Domain of the operators. As long as `com.microsoft`, which it replaces in place.

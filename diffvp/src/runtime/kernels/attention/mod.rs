@@ -13,5 +13,5 @@ mod tests;
 
 #[cfg(target_arch = "x86_64")]
 pub(super) use operator::GroupQueryAttention;
-pub(in crate::runtime) use records::cache_rows;
 pub(super) use records::is_known;
+pub(in crate::runtime) use records::{cache_rows, record_numbers};

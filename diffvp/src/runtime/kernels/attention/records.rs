@@ -17,6 +17,11 @@ pub(super) const fn record_bytes(head_dim: usize) -> usize {
     head_dim + head_dim / BLOCK * 4
 }
 
+/// Numbers of float32 that a position of a head takes in the cache.
+pub(in crate::runtime) fn record_numbers(head_dim: usize) -> usize {
+    record_bytes(head_dim) / 4
+}
+
 /// Rows of a cache that holds so many positions. A record is 9/8 bytes for each number, and a number of a row four.
 pub(in crate::runtime) fn cache_rows(positions: usize) -> usize {
     (positions * 9).div_ceil(32)
