@@ -28,8 +28,11 @@ const END: u32 = 2;
 /// What a run of so many rows costs, where one row costs 1.
 struct Curve {
     name: &'static str,
-    costs: [(usize, f64); 6],
+    costs: [(usize, f64); 8],
 }
+
+/// Rows of a run with drafts, at most.
+const MOST_ROWS: usize = 16;
 
 /// `cargo xtask bench decode -- --shape tiny-llama --block 128`, column by column.
 const CURVES: [Curve; 2] = [
@@ -48,6 +51,7 @@ impl Curve {
 
 /// One region of one scan.
 struct Text {
+    scan: String,
     region: usize,
     /// Whether its patient is one of those whose reports make the phrases.
     for_phrases: bool,
@@ -101,7 +105,67 @@ fn main() {
             }
             println!();
         }
+        at_once(&bank, &held_out_scans(&texts, of), tokens);
     }
+}
+
+/// The texts of each scan that makes no phrases.
+fn held_out_scans(texts: &[Text], of: fn(&Text) -> &Vec<u32>) -> Vec<Vec<(usize, &Vec<u32>)>> {
+    let mut scans: BTreeMap<&str, Vec<(usize, &Vec<u32>)>> = BTreeMap::new();
+    for text in texts.iter().filter(|text| !text.for_phrases && of(text).len() > 1) {
+        scans.entry(&text.scan).or_default().push((text.region, of(text)));
+    }
+    scans.into_values().collect()
+}
+
+/// The table of all sections of a scan at once.
+fn at_once(bank: &PhraseBank, scans: &[Vec<(usize, &Vec<u32>)>], tokens: usize) {
+    let curve = &CURVES[0];
+    println!("\nall sections at once: {} scans\n", scans.len());
+    println!("| proposed for each, at most | rows a run | tokens a run | faster with {} |\n|---|---|---|---|", curve.name);
+    for most in [0, 1, 2, 3, 5] {
+        let (mut runs, mut rows, mut cost) = (0, 0, 0.0);
+        for texts in scans {
+            replay_at_once(bank, texts, most, |of_run| {
+                runs += 1;
+                rows += of_run;
+                cost += curve.cost(of_run);
+            });
+        }
+        let (rows, rate) = (rows as f64 / runs as f64, tokens as f64 / runs as f64);
+        println!("| {most} | {rows:.2} | {rate:.2} | {:.2} |", tokens as f64 / cost);
+    }
+}
+
+/// Writes texts beside each other, as [`replay`] writes one, and tells how many rows each run has.
+fn replay_at_once(bank: &PhraseBank, texts: &[(usize, &Vec<u32>)], most: usize, mut on_run: impl FnMut(usize)) {
+    let mut open: Vec<(Vec<u32>, usize, &Vec<u32>)> =
+        texts.iter().map(|(region, text)| (vec![bank.start(*region)], 0, *text)).collect();
+    while !open.is_empty() {
+        let mut rows = open.len();
+        for (context, at, text) in &mut open {
+            let draft = draft(bank, context, most.min(MOST_ROWS.saturating_sub(rows)));
+            rows += draft.len();
+            let right = draft.iter().zip(&text[*at..]).take_while(|(a, b)| a == b).count();
+            let end = (*at + right + 1).min(text.len());
+            context.extend(&text[*at..end]);
+            *at = end;
+        }
+        on_run(rows);
+        open.retain(|(_, at, text)| *at < text.len());
+    }
+}
+
+/// What the phrases have behind a context, without an end.
+fn draft(bank: &PhraseBank, context: &mut Vec<u32>, most: usize) -> Vec<u32> {
+    let known = context.len();
+    while context.len() - known < most {
+        match bank.next(context).filter(|guess| guess.token != END) {
+            Some(guess) => context.push(guess.token),
+            None => break,
+        }
+    }
+    context.split_off(known)
 }
 
 /// Writes a text as a decoder does that picks exactly its tokens, and tells of each run how many tokens were proposed and right.
@@ -109,14 +173,7 @@ fn replay(bank: &PhraseBank, region: usize, text: &[u32], most: usize, mut on_ru
     let mut context = vec![bank.start(region)];
     let mut at = 0;
     while at < text.len() {
-        let known = context.len();
-        while context.len() - known < most {
-            match bank.next(&context).filter(|guess| guess.token != END) {
-                Some(guess) => context.push(guess.token),
-                None => break,
-            }
-        }
-        let draft = context.split_off(known);
+        let draft = draft(bank, &mut context, most);
         let right = draft.iter().zip(&text[at..]).take_while(|(a, b)| a == b).count();
         on_run(draft.len(), right);
         let end = (at + right + 1).min(text.len());
@@ -136,6 +193,7 @@ fn read(path: &Path, region: usize, tokenizer: &Tokenizer) -> Vec<Text> {
     // `valid_649_a_1.nii.gz`: the patient is `valid_649`.
     let patient = |name: &str| name.split('_').take(2).collect::<Vec<_>>().join("_");
     rows.map(|row| Text {
+        scan: row[0].to_owned(),
         region,
         for_phrases: Sha256::digest(patient(&row[0])).as_slice()[0].is_multiple_of(2),
         real: ids(&row[1]),

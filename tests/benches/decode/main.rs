@@ -21,7 +21,7 @@ use llama_cpp::LlamaCpp;
 /// Rows of a prompt.
 const PROMPT: usize = 128;
 /// Rows that a draft is checked with.
-const DRAFTS: [usize; 5] = [2, 3, 4, 6, 8];
+const DRAFTS: [usize; 7] = [2, 3, 4, 6, 8, 12, 16];
 
 #[derive(Parser)]
 struct Arguments {
