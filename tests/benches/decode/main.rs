@@ -4,6 +4,9 @@
 //! `cargo xtask bench decode -- --shape tiny-llama --block 128`
 
 mod llama_cpp;
+#[path = "../replay/mod.rs"]
+#[allow(dead_code, reason = "the other measurement of drafts uses the rest")]
+mod replay;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -20,6 +23,10 @@ use llama_cpp::LlamaCpp;
 
 /// Rows of a prompt.
 const PROMPT: usize = 128;
+/// Tokens of a report.
+const REPORT: usize = 400;
+/// Tokens that are proposed for a report, at most.
+const PROPOSED: usize = 5;
 /// Rows that a draft is checked with.
 const DRAFTS: [usize; 7] = [2, 3, 4, 6, 8, 12, 16];
 
@@ -118,6 +125,32 @@ trait Engine {
     /// Seconds of `steps` runs of `rows` rows behind [`Arguments::past`] positions, all of whose logits are wanted; each run of
     /// several rows replaces those of the one before.
     fn steps(&mut self, rows: usize, steps: usize) -> Result<f64, AnyError>;
+    /// Seconds of a report behind the same positions, token by token, or by the `runs` where drafts can be checked.
+    fn report(&mut self, runs: &[Run]) -> Result<f64, AnyError> {
+        self.steps(1, runs.iter().map(|run| run.tokens).sum())
+    }
+}
+
+/// A run of a report with drafts.
+struct Run {
+    rows: usize,
+    /// Of the rows, those that the report goes on with.
+    tokens: usize,
+}
+
+/// The runs that write [`REPORT`] tokens of what a model wrote for real scans; none without the data.
+fn runs_of_a_report() -> Vec<Run> {
+    let Some((texts, bank)) = replay::open() else { return Vec::new() };
+    let (mut runs, mut tokens) = (Vec::new(), 0);
+    for text in texts.iter().filter(|text| !text.for_phrases && text.predicted.len() > 1) {
+        replay::replay(&bank, text.region, &text.predicted, PROPOSED, |draft, right| {
+            if tokens < REPORT {
+                runs.push(Run { rows: 1 + draft, tokens: 1 + right });
+                tokens += 1 + right;
+            }
+        });
+    }
+    runs
 }
 
 struct Ours {
@@ -135,7 +168,7 @@ impl Ours {
         let (cancel, hidden) = (CancelToken::default(), shape.config().hidden_size);
         let decoder = Decoder::open(path, &sizes(&shape.config()), &options)?;
         let seconds_to_load = begin.elapsed().as_secs_f64();
-        let mut cache = decoder.new_cache(past + 256, &cancel)?;
+        let mut cache = decoder.new_cache(past + 512, &cancel)?;
         decoder.forward(&mut cache, noise(past * hidden, 7), LogitRows::Last, &cancel)?;
         Ok(Ours { decoder, cache, hidden, past, seconds_to_load })
     }
@@ -166,6 +199,26 @@ impl Engine for Ours {
             }
             let wanted = if rows > 1 { LogitRows::All } else { LogitRows::Last };
             std::hint::black_box(argmax(&self.decoder.forward(&mut self.cache, input.clone(), wanted, &cancel)?));
+        }
+        Ok(begin.elapsed().as_secs_f64())
+    }
+
+    fn report(&mut self, runs: &[Run]) -> Result<f64, AnyError> {
+        if !self.decoder.rows_agree() {
+            return self.steps(1, runs.iter().map(|run| run.tokens).sum());
+        }
+        let cancel = CancelToken::default();
+        self.cache.truncate(self.past);
+        let begin = Instant::now();
+        for run in runs {
+            let length = self.cache.len();
+            let logits =
+                self.decoder.forward(&mut self.cache, noise(run.rows * self.hidden, 6), LogitRows::All, &cancel)?;
+            let vocab = self.decoder.sizes().vocab_size;
+            logits.chunks_exact(vocab).take(run.tokens).for_each(|logits| {
+                std::hint::black_box(argmax(logits));
+            });
+            self.cache.truncate(length + run.tokens);
         }
         Ok(begin.elapsed().as_secs_f64())
     }
@@ -201,6 +254,7 @@ fn compare(shape: Shape, block: usize, arguments: &Arguments, folder: &Path) -> 
     if let Some(python) = &arguments.python {
         engines.push(Box::new(LlamaCpp::start(python, &shape.config(), &path, arguments.past, arguments.threads)?));
     }
+    let runs = runs_of_a_report();
     let (mut rows, mut floor) = (vec![Vec::new(); engines.len()], Vec::new());
     for _ in 0..arguments.rounds {
         floor.push(bytes as f64 / 1e9 / read_gb_per_s(arguments.threads));
@@ -211,12 +265,13 @@ fn compare(shape: Shape, block: usize, arguments: &Arguments, folder: &Path) -> 
             for draft in DRAFTS {
                 round.push(engine.steps(draft, few)? / few as f64);
             }
+            round.push(if runs.is_empty() { f64::NAN } else { engine.report(&runs)? });
             times.push(round);
         }
     }
     print!("\n| | prefill of {PROMPT}, tok/s | decode, tok/s (lowest to highest) | share of the bandwidth floor |");
     DRAFTS.iter().for_each(|rows| print!(" {rows} rows |"));
-    println!("\n|---|---|---|---|{}", "---|".repeat(DRAFTS.len()));
+    println!(" report of {REPORT} tokens, s |\n|---|---|---|---|{}---|", "---|".repeat(DRAFTS.len()));
     let floor = median(floor);
     for (engine, times) in engines.iter().zip(&rows) {
         let column = |i: usize| times.iter().map(|round| round[i]).collect::<Vec<f64>>();
@@ -228,7 +283,7 @@ fn compare(shape: Shape, block: usize, arguments: &Arguments, folder: &Path) -> 
         print!("| {name} | {:.1} | {:.2} ({low:.2} to {high:.2}) |", 1.0 / prefill, 1.0 / step);
         print!(" {:.0} % |", 100.0 * floor / step);
         (0..DRAFTS.len()).for_each(|i| print!(" {:.2} |", median(column(2 + i)) / step));
-        println!();
+        println!(" {:.1} |", median(column(2 + DRAFTS.len())));
     }
     println!("\nReading {:.2} GB with {} threads takes {:.1} ms.", bytes as f64 / 1e9, arguments.threads, 1e3 * floor);
     Ok(())
