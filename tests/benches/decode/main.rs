@@ -49,7 +49,7 @@ struct Arguments {
     past: usize,
     /// Whose kernels take part.
     #[arg(long, value_enum, value_delimiter = ',', default_value = "own,onnx-runtime")]
-    kernels: Vec<Own>,
+    kernels: Vec<Choice>,
     /// Threads.
     #[arg(long, default_value_t = 2)]
     threads: usize,
@@ -65,7 +65,7 @@ struct Arguments {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum Own {
+enum Choice {
     /// Ours, with a cache of eight bits.
     Own,
     /// Ours for products, ONNX Runtime's for attention, with a cache of float32.
@@ -74,12 +74,12 @@ enum Own {
     OnnxRuntime,
 }
 
-impl Own {
+impl Choice {
     fn kernels(self) -> Kernels {
         match self {
-            Own::Own => Kernels::Best,
-            Own::FloatCache => Kernels::FloatCache,
-            Own::OnnxRuntime => Kernels::OnnxRuntime,
+            Choice::Own => Kernels::Best,
+            Choice::FloatCache => Kernels::FloatCache,
+            Choice::OnnxRuntime => Kernels::OnnxRuntime,
         }
     }
 }

@@ -206,7 +206,7 @@ unsafe fn read<const BLOCKS: usize>(
 #[target_feature(enable = "avx512f,avx512bw")]
 fn softmax(scores: &mut [f32]) -> f32 {
     let (registers, _) = scores.as_chunks_mut::<16>();
-    // SAFETY (of all loads and stores here): a chunk is a register.
+    // SAFETY: a chunk is a register.
     let load = |chunk: &[f32; 16]| unsafe { _mm512_loadu_ps(chunk.as_ptr()) };
     let largest = registers.iter().fold(_mm512_set1_ps(f32::NEG_INFINITY), |a, chunk| _mm512_max_ps(a, load(chunk)));
     let largest = _mm512_set1_ps(_mm512_reduce_max_ps(largest));
@@ -214,7 +214,7 @@ fn softmax(scores: &mut [f32]) -> f32 {
     for chunk in registers {
         let weights = exp(_mm512_sub_ps(load(chunk), largest));
         total = _mm512_add_ps(total, weights);
-        // SAFETY: as above.
+        // SAFETY: a chunk is a register.
         unsafe { _mm512_storeu_ps(chunk.as_mut_ptr(), weights) };
     }
     _mm512_reduce_add_ps(total)
