@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Goes on with the demo model inside the library: its encoder and classifier as they are, its resampler, difference and decoder
-# trained on. A change of the reports takes an hour and a half on two processor cores this way, and recipes/demo.sh from nothing
-# takes two and a half. May be broken off at any time: the same command goes on.
+# trained on. A change of the reports takes three quarters of an hour on two processor cores this way, and recipes/demo.sh from
+# nothing two hours and a half. May be broken off at any time: the same command goes on.
 #
 #   pip install onnx safetensors
 #   recipes/demo_generator.sh FOLDER [SCANS [SEED [EPOCHS]]]
