@@ -1,9 +1,10 @@
 //! Speed of decoders of known shapes with seeded weights: our kernels and those of ONNX Runtime, and llama.cpp where a Python
-//! with `llama-cpp-python` is named. All take turns, so that they meet the same noise.
+//! with `llama-cpp-python`, and transformers where one with that is named. All take turns, so that they meet the same noise.
 //!
 //! `cargo xtask bench decode -- --shape tiny-llama --block 128`
 
-mod llama_cpp;
+mod allocations;
+mod asked;
 #[path = "../replay/mod.rs"]
 #[allow(dead_code, reason = "the other measurement of drafts uses the rest")]
 mod replay;
@@ -19,7 +20,7 @@ use diffvp_exporter::onnx::{WriteOptions, write};
 use diffvp_exporter::weights::RandomWeights;
 use diffvp_tests::decoders::{Shape, argmax, median, noise, sizes};
 
-use llama_cpp::LlamaCpp;
+use asked::Asked;
 
 /// Rows of a prompt.
 const PROMPT: usize = 128;
@@ -59,6 +60,9 @@ struct Arguments {
     /// A Python with llama-cpp-python and gguf.
     #[arg(long, value_name = "FILE")]
     python: Option<PathBuf>,
+    /// A Python with torch and transformers.
+    #[arg(long, value_name = "FILE")]
+    transformers: Option<PathBuf>,
     /// What cargo bench adds.
     #[arg(long, hide = true)]
     bench: bool,
@@ -240,8 +244,20 @@ fn compare(shape: Shape, block: usize, arguments: &Arguments, folder: &Path) -> 
     println!("\n## {}, int4, block {block}: {:.2} GB\n", shape.name(), bytes as f64 / 1e9);
     for kernels in &arguments.kernels {
         let before = resident();
-        let ours = Ours::open(&path, shape, kernels.kernels(), arguments)?;
+        let mut ours = Ours::open(&path, shape, kernels.kernels(), arguments)?;
         let (own, files) = resident();
+        ours.steps(1, 1)?;
+        let [one, nine] = [1, 9].map(|steps| {
+            let before = allocations::so_far();
+            ours.steps(1, steps).map(|_| std::array::from_fn::<usize, 2, _>(|i| allocations::so_far()[i] - before[i]))
+        });
+        let (one, nine) = (one?, nine?);
+        println!(
+            "a step asks {} times for memory, {:.0} KB in all, its logits {:.0} KB",
+            (nine[0] - one[0]) / 8,
+            (nine[1] - one[1]) as f64 / 8e3,
+            4e-3 * shape.config().vocab_size as f64
+        );
         println!(
             "{}: loaded in {:.2} s; {:.2} GB of memory of its own, {:.2} GB of the file in the page cache",
             ours.name(),
@@ -252,7 +268,10 @@ fn compare(shape: Shape, block: usize, arguments: &Arguments, folder: &Path) -> 
         engines.push(Box::new(ours));
     }
     if let Some(python) = &arguments.python {
-        engines.push(Box::new(LlamaCpp::start(python, &shape.config(), &path, arguments.past, arguments.threads)?));
+        engines.push(Box::new(Asked::llama_cpp(python, &shape.config(), &path, arguments)?));
+    }
+    if let Some(python) = &arguments.transformers {
+        engines.push(Box::new(Asked::transformers(python, &shape.config(), arguments)?));
     }
     let runs = runs_of_a_report();
     let (mut rows, mut floor) = (vec![Vec::new(); engines.len()], Vec::new());

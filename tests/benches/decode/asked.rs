@@ -1,38 +1,53 @@
-//! llama.cpp, asked line by line through `tests/reference/llama_cpp_speed.py`.
+//! Engines with a Python interface, asked line by line through a script of `tests/reference/`.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use diffvp_exporter::config::LlamaConfig;
 
-use crate::{AnyError, Engine};
+use crate::{AnyError, Arguments, Engine};
 
-pub(crate) struct LlamaCpp {
+pub(crate) struct Asked {
     process: Child,
     asked: ChildStdin,
     told: BufReader<ChildStdout>,
     name: String,
 }
 
-impl LlamaCpp {
-    /// Makes a Q4_0 model of the shape beside `model`, if there is none, and loads it.
-    pub(crate) fn start(
+impl Asked {
+    /// llama.cpp; makes a Q4_0 model of the shape beside `model`, if there is none.
+    pub(crate) fn llama_cpp(
         python: &Path,
         config: &LlamaConfig,
         model: &Path,
-        past: usize,
-        threads: usize,
+        arguments: &Arguments,
     ) -> Result<Self, AnyError> {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("reference/llama_cpp_speed.py");
+        let file = model.with_extension("gguf");
+        Asked::start(python, "llama_cpp_speed.py", &["--model".as_ref(), file.as_os_str()], config, arguments)
+    }
+
+    /// transformers, with weights in bfloat16.
+    pub(crate) fn transformers(python: &Path, config: &LlamaConfig, arguments: &Arguments) -> Result<Self, AnyError> {
+        Asked::start(python, "transformers_speed.py", &[], config, arguments)
+    }
+
+    fn start(
+        python: &Path,
+        script: &str,
+        further: &[&OsStr],
+        config: &LlamaConfig,
+        arguments: &Arguments,
+    ) -> Result<Self, AnyError> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("reference").join(script);
         let mut command = Command::new(python);
-        command.arg(script).args(["--model".as_ref(), model.with_extension("gguf").as_os_str()]);
-        command.args(["--config", &serde_json::to_string(config)?]);
-        command.args(["--past", &past.to_string(), "--threads", &threads.to_string()]);
+        command.arg(path).args(further).args(["--config", &serde_json::to_string(config)?]);
+        command.args(["--past", &arguments.past.to_string(), "--threads", &arguments.threads.to_string()]);
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let asked = process.stdin.take().ok_or("no input of the script")?;
         let told = BufReader::new(process.stdout.take().ok_or("no output of the script")?);
-        let mut engine = LlamaCpp { process, asked, told, name: String::new() };
+        let mut engine = Asked { process, asked, told, name: script.to_owned() };
         engine.name = engine.line()?;
         Ok(engine)
     }
@@ -40,7 +55,7 @@ impl LlamaCpp {
     fn line(&mut self) -> Result<String, AnyError> {
         let mut line = String::new();
         if self.told.read_line(&mut line)? == 0 {
-            return Err("llama_cpp_speed.py ended; its message is above".into());
+            return Err(format!("{} ended; its message is above", self.name).into());
         }
         Ok(line.trim().to_owned())
     }
@@ -51,7 +66,7 @@ impl LlamaCpp {
     }
 }
 
-impl Engine for LlamaCpp {
+impl Engine for Asked {
     fn name(&self) -> String {
         self.name.clone()
     }
@@ -65,7 +80,7 @@ impl Engine for LlamaCpp {
     }
 }
 
-impl Drop for LlamaCpp {
+impl Drop for Asked {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();

@@ -1,0 +1,77 @@
+"""Speed of transformers with a LLaMA of a given shape in bfloat16 with random weights, asked line by line.
+
+    pip install torch transformers
+    python transformers_speed.py --config '{"hidden_size": …}' --past 256 --threads 2
+
+Prints its name, then for each line of input the seconds of
+    prefill ROWS        ROWS tokens into an empty cache, logits of the last
+    steps ROWS STEPS    STEPS runs of ROWS tokens behind `past` positions with logits of all of them; several rows
+                        replace those of the run before
+"""
+
+import argparse
+import json
+import sys
+import time
+import warnings
+
+import torch
+import transformers
+from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
+
+
+warnings.filterwarnings("ignore", category=FutureWarning)
+
+
+class Model:
+    def __init__(self, c):
+        config = LlamaConfig(
+            hidden_size=c["hidden_size"], intermediate_size=c["intermediate_size"], num_hidden_layers=c["layers"],
+            num_attention_heads=c["attention_heads"], num_key_value_heads=c["key_value_heads"], head_dim=c["head_dim"],
+            vocab_size=c["vocab_size"], max_position_embeddings=c["context_length"],
+            tie_word_embeddings=c["tie_word_embeddings"], attn_implementation="sdpa",
+        )
+        torch.set_default_dtype(torch.bfloat16)
+        self.model = LlamaForCausalLM(config).eval()
+        self.cache = DynamicCache(config=config)
+
+    def run(self, rows, all_logits):
+        ids = torch.arange(3, 3 + rows)[None]
+        self.model(ids, past_key_values=self.cache, use_cache=True, logits_to_keep=0 if all_logits else 1)
+
+    def forget(self, begin):
+        if begin == 0:
+            self.cache = DynamicCache(config=self.model.config)
+        elif begin < self.cache.get_seq_length():
+            # So many from the end.
+            self.cache.crop(begin - self.cache.get_seq_length())
+
+
+@torch.inference_mode()
+def main():
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--config", type=json.loads, required=True)
+    arguments.add_argument("--past", type=int, required=True)
+    arguments.add_argument("--threads", type=int, required=True)
+    a = arguments.parse_args()
+    torch.set_num_threads(a.threads)
+    model = Model(a.config)
+    print(f"transformers {transformers.__version__}, bfloat16, SDPA", flush=True)
+    for line in sys.stdin:
+        what, rows, *steps = line.split()
+        rows, steps = int(rows), int(steps[0]) if steps else 1
+        model.forget(0)
+        if what == "prefill":
+            begin = time.perf_counter()
+            model.run(rows, False)
+        else:
+            model.run(a.past, False)
+            begin = time.perf_counter()
+            for _ in range(steps):
+                if rows > 1:
+                    model.forget(a.past)
+                model.run(rows, True)
+        print(time.perf_counter() - begin, flush=True)
+
+
+main()
