@@ -3,22 +3,19 @@
     pip install llama-cpp-python gguf
     python llama_cpp_speed.py --model FILE.gguf --config '{"hidden_size": …}' --past 256 --threads 2
 
-Makes the model if it is not there. Prints its name, then for each line of input the seconds of
-    prefill ROWS        ROWS tokens into an empty cache, logits of the last
-    steps ROWS STEPS    STEPS runs of ROWS tokens behind `past` positions with logits of all of them; several rows
-                        replace those of the run before
+Makes the model if it is not there. Questions and answers are those of speed.py.
 """
 
 import argparse
 import ctypes
 import json
 import os
-import sys
-import time
 
 import gguf
 import llama_cpp
 import numpy as np
+
+from speed import answer
 
 
 def write_model(path, c):
@@ -111,22 +108,7 @@ def main():
     if not os.path.exists(a.model):
         write_model(a.model, a.config)
     model = Model(a.model, a.past + 512, a.threads)
-    print(f"llama.cpp Q4_0 (llama-cpp-python {llama_cpp.__version__})", flush=True)
-    for line in sys.stdin:
-        what, rows, *steps = line.split()
-        rows, steps = int(rows), int(steps[0]) if steps else 1
-        model.forget(0)
-        if what == "prefill":
-            begin = time.perf_counter()
-            model.run(0, rows, False)
-        else:
-            model.run(0, a.past, False)
-            begin = time.perf_counter()
-            for step in range(steps):
-                if rows > 1:
-                    model.forget(a.past)
-                model.run(a.past + (step if rows == 1 else 0), rows, True)
-        print(time.perf_counter() - begin, flush=True)
+    answer(f"llama.cpp Q4_0 (llama-cpp-python {llama_cpp.__version__})", model, a.past)
 
 
 main()

@@ -3,21 +3,18 @@
     pip install torch transformers
     python transformers_speed.py --config '{"hidden_size": …}' --past 256 --threads 2
 
-Prints its name, then for each line of input the seconds of
-    prefill ROWS        ROWS tokens into an empty cache, logits of the last
-    steps ROWS STEPS    STEPS runs of ROWS tokens behind `past` positions with logits of all of them; several rows
-                        replace those of the run before
+Questions and answers are those of speed.py.
 """
 
 import argparse
 import json
-import sys
-import time
 import warnings
 
 import torch
 import transformers
 from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
+
+from speed import answer
 
 
 warnings.filterwarnings("ignore", category=FutureWarning)
@@ -35,7 +32,7 @@ class Model:
         self.model = LlamaForCausalLM(config).eval()
         self.cache = DynamicCache(config=config)
 
-    def run(self, rows, all_logits):
+    def run(self, begin, rows, all_logits):  # begin is where the cache ends
         ids = torch.arange(3, 3 + rows)[None]
         self.model(ids, past_key_values=self.cache, use_cache=True, logits_to_keep=0 if all_logits else 1)
 
@@ -56,22 +53,7 @@ def main():
     a = arguments.parse_args()
     torch.set_num_threads(a.threads)
     model = Model(a.config)
-    print(f"transformers {transformers.__version__}, bfloat16, SDPA", flush=True)
-    for line in sys.stdin:
-        what, rows, *steps = line.split()
-        rows, steps = int(rows), int(steps[0]) if steps else 1
-        model.forget(0)
-        if what == "prefill":
-            begin = time.perf_counter()
-            model.run(rows, False)
-        else:
-            model.run(a.past, False)
-            begin = time.perf_counter()
-            for _ in range(steps):
-                if rows > 1:
-                    model.forget(a.past)
-                model.run(rows, True)
-        print(time.perf_counter() - begin, flush=True)
+    answer(f"transformers {transformers.__version__}, bfloat16, SDPA", model, a.past)
 
 
 main()

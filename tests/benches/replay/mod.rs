@@ -6,21 +6,10 @@ use std::path::Path;
 
 use diffvp::package::PhraseBank;
 use diffvp_tests::shared_data;
+use diffvp_train::labels::REGIONS;
 use sha2::{Digest, Sha256};
 use tokenizers::Tokenizer;
 
-const REGIONS: [&str; 10] = [
-    "abdomen",
-    "bone",
-    "breast",
-    "esophagus",
-    "heart",
-    "lung",
-    "mediastinum",
-    "pleura",
-    "thyroid",
-    "trachea and bronchie",
-];
 /// Ends each text.
 const END: u32 = 2;
 
@@ -63,43 +52,44 @@ pub(crate) fn held_out_scans(texts: &[Text], of: fn(&Text) -> &Vec<u32>) -> Vec<
     scans.into_values().collect()
 }
 
-/// Writes texts beside each other, as [`replay`] writes one, and tells how many rows each run has.
-pub(crate) fn replay_at_once(
-    bank: &PhraseBank,
-    texts: &[(usize, &Vec<u32>)],
-    most: usize,
-    mut on_run: impl FnMut(usize),
-) {
-    let mut open: Vec<(Vec<u32>, usize, &Vec<u32>)> =
-        texts.iter().map(|(region, text)| (vec![bank.start(*region)], 0, *text)).collect();
-    while !open.is_empty() {
-        let mut rows = open.len();
-        for (context, at, text) in &mut open {
-            let draft = draft(bank, context, most.min(MOST_ROWS.saturating_sub(rows)));
-            rows += draft.len();
-            let right = draft.iter().zip(&text[*at..]).take_while(|(a, b)| a == b).count();
-            let end = (*at + right + 1).min(text.len());
-            context.extend(&text[*at..end]);
-            *at = end;
+/// A text that a decoder writes which picks exactly its tokens.
+struct Replay<'a> {
+    bank: &'a PhraseBank,
+    text: &'a [u32],
+    /// Tokens written.
+    at: usize,
+    /// They, behind the mark of their region.
+    context: Vec<u32>,
+}
+
+impl<'a> Replay<'a> {
+    fn new(bank: &'a PhraseBank, region: usize, text: &'a [u32]) -> Self {
+        Replay { bank, text, at: 0, context: vec![bank.start(region)] }
+    }
+
+    fn is_open(&self) -> bool {
+        self.at < self.text.len()
+    }
+
+    /// A run with at most so many tokens proposed: how many were, and how many of them were right.
+    fn run(&mut self, most: usize) -> (usize, usize) {
+        let known = self.context.len();
+        while self.context.len() - known < most {
+            match self.bank.next(&self.context).filter(|guess| guess.token != END) {
+                Some(guess) => self.context.push(guess.token),
+                None => break,
+            }
         }
-        on_run(rows);
-        open.retain(|(_, at, text)| *at < text.len());
+        let draft = self.context.split_off(known);
+        let right = draft.iter().zip(&self.text[self.at..]).take_while(|(a, b)| a == b).count();
+        let end = (self.at + right + 1).min(self.text.len());
+        self.context.extend(&self.text[self.at..end]);
+        self.at = end;
+        (draft.len(), right)
     }
 }
 
-/// What the phrases have behind a context, without an end.
-fn draft(bank: &PhraseBank, context: &mut Vec<u32>, most: usize) -> Vec<u32> {
-    let known = context.len();
-    while context.len() - known < most {
-        match bank.next(context).filter(|guess| guess.token != END) {
-            Some(guess) => context.push(guess.token),
-            None => break,
-        }
-    }
-    context.split_off(known)
-}
-
-/// Writes a text as a decoder does that picks exactly its tokens, and tells of each run how many tokens were proposed and right.
+/// Writes a text, and tells of each run how many tokens were proposed and right.
 pub(crate) fn replay(
     bank: &PhraseBank,
     region: usize,
@@ -107,15 +97,28 @@ pub(crate) fn replay(
     most: usize,
     mut on_run: impl FnMut(usize, usize),
 ) {
-    let mut context = vec![bank.start(region)];
-    let mut at = 0;
-    while at < text.len() {
-        let draft = draft(bank, &mut context, most);
-        let right = draft.iter().zip(&text[at..]).take_while(|(a, b)| a == b).count();
-        on_run(draft.len(), right);
-        let end = (at + right + 1).min(text.len());
-        context.extend(&text[at..end]);
-        at = end;
+    let mut replay = Replay::new(bank, region, text);
+    while replay.is_open() {
+        let (proposed, right) = replay.run(most);
+        on_run(proposed, right);
+    }
+}
+
+/// Writes texts beside each other, and tells how many rows each run has.
+pub(crate) fn replay_at_once(
+    bank: &PhraseBank,
+    texts: &[(usize, &Vec<u32>)],
+    most: usize,
+    mut on_run: impl FnMut(usize),
+) {
+    let mut open: Vec<Replay<'_>> = texts.iter().map(|(region, text)| Replay::new(bank, *region, text)).collect();
+    while !open.is_empty() {
+        let mut rows = open.len();
+        for replay in &mut open {
+            rows += replay.run(most.min(MOST_ROWS.saturating_sub(rows))).0;
+        }
+        on_run(rows);
+        open.retain(Replay::is_open);
     }
 }
 
