@@ -10,7 +10,7 @@ mod attention;
 mod nodes;
 mod products;
 #[cfg(target_arch = "x86_64")]
-mod threads;
+mod session;
 
 use ort::session::builder::SessionBuilder;
 

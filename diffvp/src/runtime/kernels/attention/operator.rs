@@ -4,7 +4,7 @@ use ort::operator::{ComputeContext, Kernel, KernelContext, Operator, OperatorInp
 use ort::value::PrimitiveTensorElementType;
 use ort::value::{TensorElementType, TensorValueType, ValueRef};
 
-use super::super::threads::{contained, in_parallel};
+use super::super::session::{contained, in_parallel, size};
 use super::avx512::{MOST, Records, attend};
 use super::records::is_known;
 use crate::runtime::kv_cache::UNSEEN;
@@ -107,11 +107,7 @@ fn tensor<T: PrimitiveTensorElementType + std::fmt::Debug>(
 
 impl Attention {
     fn new(context: &KernelContext<'_>) -> ort::Result<Attention> {
-        let size = |name: &str| {
-            let value = context.get::<i64>(name).and_then(|v| usize::try_from(v).ok()).filter(|&v| v > 0);
-            value.ok_or_else(|| wrong(format!("the attribute {name} is missing or not positive")))
-        };
-        let (heads, stored_heads) = (size("num_heads")?, size("kv_num_heads")?);
+        let (heads, stored_heads) = (size(context, "num_heads")?, size(context, "kv_num_heads")?);
         if !heads.is_multiple_of(stored_heads) {
             return Err(wrong(format!("{heads} heads do not share {stored_heads} of keys and values")));
         }

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use ort::operator::{ComputeContext, Kernel, KernelContext, Operator, OperatorInput, OperatorOutput};
 use ort::value::{DynTensorValueType, TensorElementType};
 
-use super::super::threads::{contained, in_parallel};
+use super::super::session::{contained, in_parallel, size};
 use super::layout::Layout;
 use super::packed::Packed;
 use super::vnni::{Activations, Results, products};
@@ -46,10 +46,7 @@ pub(in super::super) struct Product {
 
 impl Product {
     fn new(context: &KernelContext<'_>) -> ort::Result<Product> {
-        let size = |name: &str| {
-            let value = context.get::<i64>(name).and_then(|v| usize::try_from(v).ok()).filter(|&v| v > 0);
-            value.ok_or_else(|| ort::Error::new(format!("the attribute {name} is missing or not positive")))
-        };
+        let size = |name| size(context, name);
         let symmetric = context.inputs()?.len() < 4;
         let layout =
             Layout { n: size("N")?, k: size("K")?, bits: size("bits")?, block: size("block_size")?, symmetric };

@@ -1,13 +1,19 @@
-//! Work of an operator on the threads of its session.
+//! What both operators ask of ONNX Runtime: their attributes, and work on the threads of the session.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use ort::operator::ComputeContext;
+use ort::operator::{ComputeContext, KernelContext};
 
 /// Turns a panic into an error: it must not unwind into ONNX Runtime, which is C++.
 pub(super) fn contained<T>(work: impl FnOnce() -> ort::Result<T>) -> ort::Result<T> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(ort::Error::new("an operator ended with a panic")))
+}
+
+/// An attribute that is a size.
+pub(super) fn size(context: &KernelContext<'_>, name: &str) -> ort::Result<usize> {
+    let value = context.get::<i64>(name).and_then(|v| usize::try_from(v).ok()).filter(|&v| v > 0);
+    value.ok_or_else(|| ort::Error::new(format!("the attribute {name} is missing or not positive")))
 }
 
 /// Does `count` pieces of work on the threads of the session, in so many batches.
