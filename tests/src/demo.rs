@@ -76,6 +76,15 @@ pub fn package_own_reference() -> &'static Path {
     })
 }
 
+/// A model of the ablation that compares scans voxel by voxel.
+pub fn package_pixel_level() -> &'static Path {
+    static PACKAGE: OnceLock<PathBuf> = OnceLock::new();
+    PACKAGE.get_or_init(|| {
+        let change = |config: &mut ModelConfig| config.difference.pixel_level = true;
+        make_changed("demo-pixel-level.diffvp", Preset::Demo, 0, true, four_bits(), change)
+    })
+}
+
 /// A model of the same parts that is small enough to be run where each instruction takes fifty: under valgrind.
 pub fn package_minute() -> &'static Path {
     static PACKAGE: OnceLock<PathBuf> = OnceLock::new();

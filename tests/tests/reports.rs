@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use diffvp::{CancelToken, Device, Error, Event, Flow, ReferencePolicy, ReportOptions, Reporter, Sampling, Stage};
-use diffvp_tests::demo::{package, package_other, package_own_reference, package_without_difference, scan};
+use diffvp_tests::demo::{
+    package, package_other, package_own_reference, package_pixel_level, package_without_difference, scan,
+};
 use serde_json::Value;
 
 fn open() -> Reporter {
@@ -51,6 +53,17 @@ fn models_without_a_difference_and_without_a_reference_report() {
         let nothing_differs = report.importance().iter().all(|s| *s == 0.0);
         assert_eq!(nothing_differs, prefix == 8, "{:?}", report.importance());
     }
+}
+
+#[test]
+fn a_model_that_compares_voxels_has_its_reference_inside() {
+    let reporter = Reporter::builder(package_pixel_level()).threads(1).build().unwrap();
+    let report = |seed| reporter.report_with(&scan(0), &ReportOptions::default().seed(seed), |_| Flow::Continue).unwrap();
+    let (one, other) = (report(1), report(2));
+    assert_eq!(one.sections().len(), 10);
+    assert_ne!(one.provenance().reference_id, other.provenance().reference_id);
+    assert_eq!(one.importance(), other.importance());
+    assert!(one.importance().iter().all(|s| *s > 0.0), "{:?}", one.importance());
 }
 
 #[test]

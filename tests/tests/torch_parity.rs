@@ -47,8 +47,14 @@ fn other() -> ModelConfig {
     config
 }
 
+fn pixel_level() -> ModelConfig {
+    let mut config = small();
+    config.difference.pixel_level = true;
+    config
+}
+
 fn ablations() -> Vec<ModelConfig> {
-    [(true, false), (false, true), (false, false)]
+    let parts = [(true, false), (false, true), (false, false)]
         .into_iter()
         .map(|(global, local)| {
             let mut config = small();
@@ -57,8 +63,8 @@ fn ablations() -> Vec<ModelConfig> {
                 config.difference.prefix_tokens = 0;
             }
             config
-        })
-        .collect()
+        });
+    parts.chain([pixel_level()]).collect()
 }
 
 fn parameters(config: &ModelConfig, kind: Kind) -> Parameters {
@@ -107,7 +113,7 @@ fn the_parts_read_the_listed_parameters_all_of_them_and_no_other() {
 
 #[test]
 fn encoder() {
-    for config in [small(), other()] {
+    for config in [small(), other(), pixel_level()] {
         let (weights, volume) = (RandomWeights::new(&config, SEED), volume(&config));
         let model = Encoder::new(&parameters(&config, Kind::Float), &config, Kind::Float).unwrap();
         let (tokens, attention) = tch::no_grad(|| model.forward(&volume));
@@ -131,7 +137,7 @@ fn classifier() {
 fn difference_in_every_form() {
     for config in [vec![small(), other()], ablations()].concat() {
         let weights = RandomWeights::new(&config, SEED);
-        let (n, d) = (config.resampler.tokens as i64, config.resampler.dim as i64);
+        let (n, d) = (config.resampler.tokens as i64, config.token_width() as i64);
         let both = noise(&[6, n, d]);
         let (tokens, reference) = (both.narrow(0, 0, 3), both.narrow(0, 3, 3));
         let c = tch::no_grad(|| {

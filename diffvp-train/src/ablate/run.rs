@@ -66,7 +66,9 @@ pub fn ablate(request: &AblateRequest, tell: impl Fn(&str)) -> Result<Vec<Outcom
     let mut steps: Vec<(Group, Variant, u64)> = Vec::new();
     for &group in &request.groups {
         let seeds = if group == Group::Seeds { request.seeds.as_slice() } else { &[first] };
-        for variant in Variant::of(group) {
+        for mut variant in Variant::of(group) {
+            // The base run's own number is no other model.
+            variant.prefix_tokens = variant.prefix_tokens.filter(|p| *p != base.model.difference.prefix_tokens);
             steps.extend(seeds.iter().map(|&seed| (group, variant.clone(), seed)));
         }
     }

@@ -7,7 +7,7 @@ use crate::fit::config::FitConfig;
 /// A table of the ablation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Group {
-    /// With and without Δ_global, Δ_local and E, and the control (the paper's ablation of its parts).
+    /// With and without Δ_global, Δ_local and E, the controls, and the comparison at pixel level (the paper's ablation of its parts).
     Parts,
     /// p = 4, 8, 16, 24, 32 prefix tokens.
     Prefix,
@@ -53,6 +53,8 @@ pub struct Variant {
     pub prefix_tokens: Option<usize>,
     /// The control: every scan is its own reference.
     pub own_reference: bool,
+    /// The scan is compared with its reference voxel by voxel.
+    pub pixel_level: bool,
     /// References of the package.
     pub bank: Bank,
 }
@@ -63,7 +65,7 @@ pub(super) const REFERENCES: usize = 40;
 impl Variant {
     const fn parts(name: &'static str, differences: [bool; 2], findings: bool) -> Variant {
         let bank = Bank::Normal(REFERENCES);
-        Variant { name, differences, findings, prefix_tokens: None, own_reference: false, bank }
+        Variant { name, differences, findings, prefix_tokens: None, own_reference: false, pixel_level: false, bank }
     }
 
     const FULL: Variant = Variant::parts("full", [true, true], true);
@@ -88,6 +90,8 @@ impl Variant {
                 Variant::NO_E,
                 Variant { name: "control: full, own reference", own_reference: true, ..Variant::FULL },
                 Variant::CONTROL_NO_E,
+                Variant { name: "full, at pixel level", pixel_level: true, ..Variant::FULL },
+                Variant { name: "no E, at pixel level", pixel_level: true, ..Variant::NO_E },
             ],
             Group::Prefix => {
                 vec![
@@ -123,6 +127,7 @@ impl Variant {
         let difference = &mut config.model.difference;
         [difference.global, difference.local] = self.differences;
         difference.own_reference = self.own_reference;
+        difference.pixel_level = self.pixel_level;
         if let Some(tokens) = self.prefix_tokens {
             difference.prefix_tokens = tokens;
         }
@@ -130,6 +135,8 @@ impl Variant {
             difference.prefix_tokens = 0;
         }
         config.generator.findings_text = self.findings;
+        // Those of another difference would favour it.
+        config.generator.weights = None;
         config
     }
 
@@ -139,7 +146,8 @@ impl Variant {
         let parts = name.differences.map(|d| if d { "1" } else { "0" }).concat();
         let prefix = name.prefix_tokens.map(|p| format!("-p{p}")).unwrap_or_default();
         let control = if name.own_reference { "-own" } else { "" };
-        format!("d{parts}-e{}{prefix}{control}", u8::from(name.findings))
+        let level = if name.pixel_level { "-pixel" } else { "" };
+        format!("d{parts}-e{}{prefix}{control}{level}", u8::from(name.findings))
     }
 
     /// Name of its files: letters, digits and `-`.
@@ -167,7 +175,6 @@ mod tests {
             config.model.validate().unwrap_or_else(|e| panic!("{}: {e}", variant.name));
             let mut same = variant.clone();
             same.name = "";
-            // p = 8 is the demo's own, and trained again under its own name.
             assert_eq!(owners.entry(variant.slug()).or_insert(same.clone()), &same, "{}", variant.name);
         }
         let full = Variant::of(Group::Parts)[4].clone();

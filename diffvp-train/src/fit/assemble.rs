@@ -7,7 +7,7 @@ use diffvp::files::write_atomic;
 use diffvp::package::manifest::{FindingSpec, IntendedUse, ModelIdentity, PromptSegment};
 use diffvp_exporter::package::lineage;
 use diffvp_exporter::tokenizer;
-use diffvp_exporter::weights::{RandomWeights, SafetensorsWeights, Weights, save_safetensors};
+use diffvp_exporter::weights::{REFERENCE_VOLUME, RandomWeights, SafetensorsWeights, Weights, save_safetensors};
 use serde_json::json;
 use tch::Kind;
 
@@ -63,7 +63,8 @@ impl Session {
             rows: [self.config.model.difference.prefix_tokens, self.config.model.resampler.tokens],
         })?;
         let examples = self.examples(&texts, &findings)?;
-        let (parameters, parts) = self.generator_parts(&prepared)?;
+        let (parameters, mut parts) = self.generator_parts(&prepared)?;
+        parts.pixel_level = self.config.model.difference.pixel_level.then_some(encoder);
         let stage = self.config.generator.clone();
         let mut trained = GeneratorStage::new(parameters, parts, prepared, examples, Settings::of(&stage));
         let depends = json!([
@@ -235,18 +236,25 @@ impl Session {
         let (model, stage) = (&self.config.model, &self.config.generator);
         let random = RandomWeights::new(model, self.config.seed);
         let mut p = Parameters::new(self.device);
+        if model.difference.pixel_level {
+            // The package compares with one scan, training with another one at each visit.
+            let normal: Vec<_> = self.train.iter().filter(|sample| sample.normal).take(1).collect();
+            p.add(&self.specs(|name| name == REFERENCE_VOLUME), &random, Kind::Float)?;
+            p.set(REFERENCE_VOLUME, &prepared.volumes(&normal).read(self.device)?.squeeze_dim(0))?;
+        }
+        let starts = |name: &str| of_prompt(name) && name != REFERENCE_VOLUME;
         let start = stage.weights.as_ref().map(SafetensorsWeights::open).transpose()?;
         let begin = start.as_ref().map_or(&random as &dyn Weights, |weights| weights);
         if self.config.warm_up.schedule.epochs > 0.0 {
             let warm = self.run.join("warm_up").join(WEIGHTS);
             stage_file(&warm, "fit generator")?;
-            p.add(&self.specs(of_prompt), begin, Kind::Float)?;
+            p.add(&self.specs(starts), begin, Kind::Float)?;
             p.add(&self.specs(|n| n.starts_with("resampler.")), &SafetensorsWeights::open(&warm)?, Kind::Float)?;
         } else if start.is_some() {
-            p.add(&self.specs(of_prompt), begin, Kind::Float)?;
+            p.add(&self.specs(starts), begin, Kind::Float)?;
         } else {
             let features = prepared.feature_statistics(&self.train)?;
-            p.add(&self.specs(of_prompt), &ResamplerStart::new(model, self.config.seed, features), Kind::Float)?;
+            p.add(&self.specs(starts), &ResamplerStart::new(model, self.config.seed, features), Kind::Float)?;
         }
         let specs = FindingsHead::specs(model);
         p.add(&specs, &RandomWeights::from_specs(specs.clone(), self.config.seed), Kind::Float)?;
@@ -258,7 +266,7 @@ impl Session {
             let specs = lora.specs(&model.decoder)?;
             p.add(&specs, &RandomWeights::from_specs(specs.clone(), self.config.seed), Kind::Float)?;
         }
-        p.train_only(|name| stage.lora.is_none() || !of_decoder(name));
+        p.train_only(|name| name != REFERENCE_VOLUME && (stage.lora.is_none() || !of_decoder(name)));
         let parts = Parts::new(&p, model, stage.lora.as_ref())?;
         Ok((p, parts))
     }

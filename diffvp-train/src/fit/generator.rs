@@ -13,7 +13,10 @@ use super::text::{Row, Sequence};
 use super::trainer::{MicroBatch, Stage, told};
 use crate::Result;
 use crate::data::Sample;
-use crate::model::{Branches, Contrast, Difference, FindingsHead, Llama, LoraConfig, Parameters, Resampler, TextLoss};
+use crate::model::{
+    Branches, Contrast, Difference, FindingsHead, Llama, LoraConfig, Mode, Parameters, ResNet3d, Resampler, TextLoss,
+    flatten_features,
+};
 
 /// A scan with its sequences, one for each order of its sections.
 pub(super) type Example = (Sample, Vec<Sequence>);
@@ -28,10 +31,12 @@ pub(super) struct Parts {
     pub(super) head: FindingsHead,
     /// The decoder.
     pub(super) decoder: Llama,
+    /// The frozen encoder, where scans are compared at pixel level.
+    pub(super) pixel_level: Option<ResNet3d>,
 }
 
 impl Parts {
-    /// From their parameters.
+    /// From their parameters, for scans that are compared as tokens.
     ///
     /// # Errors
     /// Where one is missing.
@@ -41,7 +46,24 @@ impl Parts {
             difference: Difference::new(p, model)?,
             head: FindingsHead::new(p)?,
             decoder: Llama::new(p, &model.decoder, lora)?,
+            pixel_level: None,
         })
+    }
+
+    /// Tokens I `[b, n, d]` of scans and their comparison, from what [`GeneratorStage::files`] names.
+    fn compare(&self, scans: i64, read: &[Tensor]) -> (Tensor, Contrast) {
+        let halves = |both: &Tensor| (both.narrow(0, 0, scans), both.narrow(0, scans, scans));
+        let Some(encoder) = &self.pixel_level else {
+            let (target, reference) = halves(&self.resampler.forward(&read[0]));
+            let contrast = self.difference.forward(&target, &reference);
+            return (target, contrast);
+        };
+        let (own, reference) = halves(&read[1]);
+        let features = tch::no_grad(|| flatten_features(&encoder.forward(&(own - reference), Mode::Evaluate)));
+        let (target, delta) = halves(&self.resampler.forward(&Tensor::cat(&[&read[0], &features], 0)));
+        let both = Tensor::cat(&[&target, &delta], -1);
+        let contrast = self.difference.forward(&both, &both);
+        (target, contrast)
     }
 }
 
@@ -115,10 +137,14 @@ impl GeneratorStage {
         examples.iter().map(draw).collect()
     }
 
-    /// Features of the scans, and then of their references.
+    /// Features of the scans, and then of their references; for a comparison at pixel level features of the scans, and volumes of
+    /// both.
     fn files(&self, examples: &[&Example], seed: u64) -> Vec<Wanted> {
         let references = self.references(examples, seed);
         let both: Vec<&Sample> = examples.iter().map(|e| &e.0).chain(references).collect();
+        if self.parts.pixel_level.is_some() {
+            return vec![self.prepared.features(&both[..examples.len()]), self.prepared.volumes(&both)];
+        }
         vec![self.prepared.features(&both)]
     }
 
@@ -128,13 +154,10 @@ impl GeneratorStage {
         examples.iter().map(|(_, sequences)| &sequences[generator.random_range(0..sequences.len())]).collect()
     }
 
-    fn prompt(&self, examples: &[&Example], sequences: &[&Sequence], features: &Tensor) -> Prompted {
+    fn prompt(&self, examples: &[&Example], sequences: &[&Sequence], read: &[Tensor]) -> Prompted {
         let samples: Vec<&Sample> = examples.iter().map(|e| &e.0).collect();
-        let b = samples.len() as i64;
         let labels = labels(&samples).to_device(self.parameters.device());
-        let tokens = self.parts.resampler.forward(features);
-        let (target, reference) = (tokens.narrow(0, 0, b), tokens.narrow(0, b, b));
-        let contrast = self.parts.difference.forward(&target, &reference);
+        let (target, contrast) = self.parts.compare(samples.len() as i64, read);
         let logits = self.parts.head.forward(&target, &contrast);
         let findings = crate::model::findings_loss(&logits, &labels);
         let (embeddings, loss) = splice(&self.parts.decoder, sequences, &contrast);
@@ -250,7 +273,7 @@ impl Stage for GeneratorStage {
         // Over all tokens of the whole batch, so that parts and processes do not matter.
         let tokens: usize = part.whole.iter().map(|&i| targets(&self.train[i])).sum();
         let (per_token, per_scan) = (1.0 / tokens as f64, self.settings.findings_loss_weight / part.whole.len() as f64);
-        let prompted = self.prompt(&examples, &self.orders(&examples, part.seed), &read[0]);
+        let prompted = self.prompt(&examples, &self.orders(&examples, part.seed), &read);
         let (decoder, seed, branches) = (&self.parts.decoder, Some(part.seed as i64), prompted.branches.as_ref());
         let text = if self.settings.recompute_layers {
             let (text, gradient) =
@@ -276,7 +299,7 @@ impl Stage for GeneratorStage {
         each(all.chunks(8).enumerate(), self.parameters.device(), wanted, |(_, examples), read| {
             for order in 0..examples[0].1.len() {
                 let sequences: Vec<&Sequence> = examples.iter().map(|e| &e.1[order]).collect();
-                let prompted = self.prompt(examples, &sequences, &read[0]);
+                let prompted = self.prompt(examples, &sequences, &read);
                 let decoder = &self.parts.decoder;
                 let states = decoder.states(&prompted.embeddings, prompted.branches.as_ref(), None);
                 text += f64::try_from(decoder.loss(&states, &prompted.loss))?;

@@ -12,6 +12,7 @@ pub struct Difference {
     global: Option<Global>,
     local: bool,
     own_reference: bool,
+    pixel_level: bool,
     projector: Option<Projector>,
     visual: Linear,
     epsilon: f64,
@@ -72,6 +73,7 @@ impl Difference {
             global: diff.global.then(|| Global::new(p, config)).transpose()?,
             local: diff.local,
             own_reference: diff.own_reference,
+            pixel_level: diff.pixel_level,
             projector: (diff.prefix_tokens > 0).then(projector).transpose()?,
             visual: Linear::new(p, "visual_proj", false)?,
             epsilon: diff.epsilon.into(),
@@ -79,17 +81,25 @@ impl Difference {
         })
     }
 
-    /// `tokens` I and `reference` Iʳ `[b, n, d]`.
+    /// `tokens` I and `reference` Iʳ `[b, n, d]`; `[I ; I_d]` `[b, n, 2 d]` where the comparison is at pixel level, and then
+    /// Iʳ is what differs from I by I_d.
     pub fn forward(&self, tokens: &Tensor, reference: &Tensor) -> Contrast {
-        let reference = if self.own_reference { tokens } else { reference };
-        let delta = tokens - reference;
+        let (tokens, reference, delta) = if self.pixel_level {
+            let d = tokens.size()[2] / 2;
+            let (own, delta) = (tokens.narrow(2, 0, d), tokens.narrow(2, d, d));
+            let reference = &own - &delta;
+            (own, reference, delta)
+        } else {
+            let reference = if self.own_reference { tokens } else { reference };
+            (tokens.shallow_clone(), reference.shallow_clone(), tokens - reference)
+        };
         let importance = delta.square().sum_dim_intlist([-1i64].as_slice(), false, Kind::Float);
         let sum = importance.sum_dim_intlist([-1i64].as_slice(), true, Kind::Float) + self.epsilon;
         let weights = &importance / sum;
-        let visual = self.visual.forward(tokens);
+        let visual = self.visual.forward(&tokens);
         let mut parts = Vec::new();
         if let Some(global) = &self.global {
-            parts.push(global.forward(tokens, reference));
+            parts.push(global.forward(&tokens, &reference));
         }
         if self.local {
             parts.push(weights.unsqueeze(1).matmul(&delta).squeeze_dim(1));

@@ -58,6 +58,11 @@ impl ModelConfig {
         self.encoder.feature_grid(self.input)
     }
 
+    /// Width of a token as the graphs hand it on: d, or 2 d where it is `[I ; I_d]`.
+    pub fn token_width(&self) -> usize {
+        self.resampler.dim * (1 + usize::from(self.difference.pixel_level))
+    }
+
     /// Checks every field, and how the parts fit together.
     ///
     /// # Errors

@@ -67,6 +67,10 @@ pub struct DifferenceConfig {
     /// The control of the ablation: every scan is its own reference, whatever reference is given.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub own_reference: bool,
+    /// The pixel-level comparison of the ablation: the encoder sees X − X_ref in image space, and its tokens I_d stand for
+    /// I − Iʳ. X_ref is the weight `difference.reference_volume`; a token is `[I ; I_d]`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pixel_level: bool,
     /// Rank of the projector's second layer; full where absent.
     pub projector_rank: Option<usize>,
 }
@@ -90,6 +94,9 @@ impl DifferenceConfig {
         if (self.prefix_tokens > 0) != (self.global || self.local) {
             let detail = format!("is {} with global {} and local {}", self.prefix_tokens, self.global, self.local);
             return Err(Error::config("difference.prefix_tokens", detail));
+        }
+        if self.pixel_level && (self.own_reference || self.prefix_tokens == 0) {
+            return Err(Error::config("difference.pixel_level", "needs a difference, and a reference of another scan"));
         }
         positive("difference.epsilon", self.epsilon)?;
         match self.projector_rank {

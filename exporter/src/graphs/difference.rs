@@ -17,12 +17,10 @@ pub fn difference<'w>(config: &ModelConfig, weights: &'w dyn Weights) -> Graph<'
     let mut g = Graph::new("difference");
     let (diff, d_llm) = (&config.difference, config.decoder.hidden_size);
     let (n, d) = (config.resampler.tokens, config.resampler.dim);
-    let shape = [Dim::Name("b"), Dim::Size(n), Dim::Size(d)];
-    let tokens = g.input("tokens", DataType::Float, &shape);
-    let given = g.input("reference", DataType::Float, &shape);
-    let reference = if diff.own_reference { tokens.clone() } else { given };
-
-    let delta = g.op("Sub", "/difference/Sub", &[&tokens, &reference], vec![]);
+    let shape = [Dim::Name("b"), Dim::Size(n), Dim::Size(config.token_width())];
+    let given = g.input("tokens", DataType::Float, &shape);
+    let reference = g.input("reference", DataType::Float, &shape);
+    let [tokens, reference, delta] = compared(&mut g, config, [&given, &reference]);
     importance(&mut g, &delta, diff.epsilon);
     linear(&mut g, "/visual_proj/MatMul", &tokens, weights, "visual_proj.weight", d_llm, d);
     let visual = g.rename_last("visual");
@@ -46,6 +44,25 @@ pub fn difference<'w>(config: &ModelConfig, weights: &'w dyn Weights) -> Graph<'
     g.output("importance", DataType::Float, &[Dim::Name("b"), Dim::Size(n)]);
     g.output("weights", DataType::Float, &[Dim::Name("b"), Dim::Size(n)]);
     g
+}
+
+/// I, Iʳ and I − Iʳ `[b, n, d]`, from the inputs.
+fn compared(g: &mut Graph<'_>, config: &ModelConfig, [tokens, reference]: [&str; 2]) -> [String; 3] {
+    let (diff, d) = (&config.difference, config.resampler.dim as i64);
+    if diff.pixel_level {
+        // Tokens are [I ; I_d], and Iʳ is what differs from I by I_d.
+        let axis = g.ints("axis.width", &[2]);
+        let mut part = |name: &str, [from, to]: [i64; 2]| {
+            let (from, to) = (g.ints(&format!("{name}.from"), &[from]), g.ints(&format!("{name}.to"), &[to]));
+            g.op("Slice", &format!("/difference/{name}/Slice"), &[tokens, &from, &to, &axis], vec![])
+        };
+        let (own, delta) = (part("tokens", [0, d]), part("delta", [d, 2 * d]));
+        let reference = g.op("Sub", "/difference/Sub", &[&own, &delta], vec![]);
+        return [own, reference, delta];
+    }
+    let reference = if diff.own_reference { tokens } else { reference };
+    let delta = g.op("Sub", "/difference/Sub", &[tokens, reference], vec![]);
+    [tokens.to_owned(), reference.to_owned(), delta]
 }
 
 /// `importance` and `weights` from I − Iʳ `[b, n, d]`.

@@ -228,7 +228,7 @@ fn vision_sizes(config: &ModelConfig) -> VisionSizes {
     VisionSizes {
         input: [config.encoder.in_channels, s, h, w],
         tokens: config.resampler.tokens,
-        token_dim: config.resampler.dim,
+        token_dim: config.token_width(),
         feature_grid: config.feature_grid(),
         prefix_tokens: config.difference.prefix_tokens,
     }

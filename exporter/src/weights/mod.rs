@@ -10,7 +10,7 @@ pub use files::SafetensorsWeights;
 pub use random::RandomWeights;
 pub use rounded::{RoundedWeights, load_rounded, save_rounded};
 pub use save::save_safetensors;
-pub use spec::{Init, TensorSpec, llama_specs, tensor_specs};
+pub use spec::{Init, REFERENCE_VOLUME, TensorSpec, llama_specs, tensor_specs};
 
 use crate::error::Result;
 use crate::quantize::{BlockScheme, BlockTensor};

@@ -32,6 +32,9 @@ pub enum Init {
     },
 }
 
+/// The prepared scan that a pixel-level comparison is made with `[channels, s, h, w]`.
+pub const REFERENCE_VOLUME: &str = "difference.reference_volume";
+
 /// Every weight of the config, in the order of the graphs.
 pub fn tensor_specs(config: &ModelConfig) -> Vec<TensorSpec> {
     let mut list = Specs::default();
@@ -177,6 +180,10 @@ fn difference(list: &mut Specs, config: &ModelConfig) {
         }
         let last = if diff.projector_rank.is_some() { "fc2_up" } else { "fc2" };
         list.normal(format!("{p}.{last}.bias"), &[out], 0.02);
+    }
+    if diff.pixel_level {
+        let [s, h, w] = config.input;
+        list.normal(REFERENCE_VOLUME.into(), &[config.encoder.in_channels, s, h, w], 1.0);
     }
     list.linear("visual_proj.weight".into(), d_llm, d);
 }

@@ -33,6 +33,19 @@ impl Asked {
         Asked::start(python, "transformers_speed.py", &[], config, arguments)
     }
 
+    /// onnxruntime-genai; makes a model of the shape with blocks of so many weights beside `model`, if there is none.
+    pub(crate) fn genai(
+        python: &Path,
+        config: &LlamaConfig,
+        block: usize,
+        model: &Path,
+        arguments: &Arguments,
+    ) -> Result<Self, AnyError> {
+        let folder = model.with_extension("genai");
+        let further = [OsStr::new("--model"), folder.as_os_str(), "--block".as_ref(), block.to_string().as_ref()];
+        Asked::start(python, "genai_speed.py", &further, config, arguments)
+    }
+
     fn start(
         python: &Path,
         script: &str,

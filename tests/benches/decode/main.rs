@@ -1,5 +1,5 @@
-//! Speed of decoders of known shapes with seeded weights: our kernels and those of ONNX Runtime, and llama.cpp where a Python
-//! with `llama-cpp-python`, and transformers where one with that is named. All take turns, so that they meet the same noise.
+//! Speed of decoders of known shapes with seeded weights: our kernels and those of ONNX Runtime, and where a Python that has them is
+//! named, llama.cpp, transformers and onnxruntime-genai. All take turns, so that they meet the same noise.
 //!
 //! `cargo xtask bench decode -- --shape tiny-llama --block 128`
 
@@ -63,6 +63,9 @@ struct Arguments {
     /// A Python with torch and transformers.
     #[arg(long, value_name = "FILE")]
     transformers: Option<PathBuf>,
+    /// A Python with onnxruntime-genai, onnx-ir, torch and transformers.
+    #[arg(long, value_name = "FILE")]
+    genai: Option<PathBuf>,
     /// What cargo bench adds.
     #[arg(long, hide = true)]
     bench: bool,
@@ -272,6 +275,9 @@ fn compare(shape: Shape, block: usize, arguments: &Arguments, folder: &Path) -> 
     }
     if let Some(python) = &arguments.transformers {
         engines.push(Box::new(Asked::transformers(python, &shape.config(), arguments)?));
+    }
+    if let Some(python) = &arguments.genai {
+        engines.push(Box::new(Asked::genai(python, &shape.config(), block, &path, arguments)?));
     }
     let runs = runs_of_a_report();
     let (mut rows, mut floor) = (vec![Vec::new(); engines.len()], Vec::new());

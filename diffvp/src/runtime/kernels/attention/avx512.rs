@@ -1,6 +1,7 @@
 //! Rounding of keys and values, and attention over them, in AVX-512.
 
 use std::arch::x86_64::*;
+use std::cell::Cell;
 use std::marker::PhantomData;
 
 use super::records::{BLOCK, is_known, record_bytes};
@@ -147,6 +148,11 @@ unsafe fn numbers(codes: *const u8) -> __m512 {
     _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(unsafe { _mm_loadu_si128(codes.cast()) }))
 }
 
+thread_local! {
+    /// Room for scores, so that none is asked for at each head of each row.
+    static SCORES: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
+}
+
 /// [`attend`] for heads of so many blocks.
 ///
 /// # Safety
@@ -166,8 +172,10 @@ unsafe fn read<const BLOCKS: usize>(
         for (block, q) in q.iter_mut().enumerate() {
             *q = [0, 16].map(|at| _mm512_loadu_ps(query.as_ptr().add(block * BLOCK + at)));
         }
+        let mut scores = SCORES.take();
         // Whole registers; what is behind the last score weighs nothing.
-        let mut scores = vec![f32::NEG_INFINITY; seen.len().next_multiple_of(16)];
+        scores.clear();
+        scores.resize(seen.len().next_multiple_of(16), f32::NEG_INFINITY);
         for (score, position) in scores.iter_mut().zip(seen) {
             let record = keys.add(*position as usize * bytes);
             let scales = record.add(codes).cast::<f32>();
@@ -192,6 +200,7 @@ unsafe fn read<const BLOCKS: usize>(
                 }
             }
         }
+        SCORES.set(scores);
         let share = _mm512_set1_ps(1.0 / total);
         for (block, sums) in sums.iter().enumerate() {
             for (half, sum) in sums.iter().enumerate() {

@@ -4,7 +4,7 @@ use ort::operator::{ComputeContext, Kernel, KernelContext, Operator, OperatorInp
 use ort::value::PrimitiveTensorElementType;
 use ort::value::{TensorElementType, TensorValueType, ValueRef};
 
-use super::super::session::{contained, in_parallel, size};
+use super::super::session::{Parts, contained, in_parallel, size};
 use super::avx512::{MOST, Records, attend};
 use super::records::is_known;
 use crate::runtime::kv_cache::UNSEEN;
@@ -197,7 +197,7 @@ impl Attention {
 
         let scale = if self.scale == 0.0 { 1.0 / (head_dim as f32).sqrt() } else { self.scale };
         let group = self.heads / self.stored_heads;
-        let results = Results { start: result.as_mut_ptr(), len: result.len() };
+        let results = Parts::new(result);
         // Queries of the same keys one after the other.
         let tasks = self.heads * rows;
         let work = self.sight.positions.len() * self.heads * head_dim;
@@ -243,28 +243,6 @@ impl Rotary<'_> {
             low[i] = (x[i] * cos[i] - x[self.half + i] * sin[i]) * scale;
             high[i] = (x[self.half + i] * cos[i] + x[i] * sin[i]) * scale;
         }
-    }
-}
-
-/// The result, of which each task fills a part of its own.
-struct Results {
-    start: *mut f32,
-    len: usize,
-}
-
-// SAFETY: the caller of `part` gives each thread other parts.
-unsafe impl Sync for Results {}
-// SAFETY: as above.
-unsafe impl Send for Results {}
-
-impl Results {
-    /// # Safety
-    /// Nobody else may have a part of the same numbers, and the memory must still be there.
-    #[allow(clippy::mut_from_ref, reason = "the caller has parts that do not overlap")]
-    unsafe fn part(&self, start: usize, count: usize) -> &mut [f32] {
-        assert!(start.checked_add(count).is_some_and(|end| end <= self.len));
-        // SAFETY: the numbers are there, and the caller's.
-        unsafe { std::slice::from_raw_parts_mut(self.start.add(start), count) }
     }
 }
 

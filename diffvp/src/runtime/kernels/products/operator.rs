@@ -1,14 +1,12 @@
 //! `MatMulNBits` as an operator of ONNX Runtime.
 
-use std::sync::Mutex;
-
 use ort::operator::{ComputeContext, Kernel, KernelContext, Operator, OperatorInput, OperatorOutput};
 use ort::value::{DynTensorValueType, TensorElementType};
 
-use super::super::session::{contained, in_parallel, size};
+use super::super::session::{Parts, contained, in_parallel, size};
 use super::layout::Layout;
 use super::packed::Packed;
-use super::vnni::{Activations, Results, products};
+use super::vnni::{Activations, products};
 
 /// The operator.
 pub(in super::super) struct MatMulNBits;
@@ -77,14 +75,12 @@ impl Product {
         let mut y = context.output(0, shape)?.ok_or_else(|| missing("a place for results"))?;
         let (_, y) = y.try_extract_tensor_mut::<f32>()?;
 
-        let rows = self.activations.resize(x, &layout);
-        let rounding: Vec<_> = self.activations.rows(x, &layout).map(Mutex::new).collect();
-        in_parallel(context, rows, if rows < FEW_ROWS { 1 } else { rows }, |row| {
-            rounding[row].lock().unwrap_or_else(|e| e.into_inner()).round(&layout);
-        })?;
-        drop(rounding);
+        let rounding = self.activations.rows(x, &layout);
+        let rows = rounding.len();
+        // SAFETY: each piece of work is a row of its own.
+        in_parallel(context, rows, if rows < FEW_ROWS { 1 } else { rows }, |row| unsafe { rounding.round(row) })?;
 
-        let (results, tiles) = (Results::new(y), layout.tiles());
+        let (results, tiles) = (Parts::new(y), layout.tiles());
         let piece = (PIECE_BYTES / (64 * self.weight.tile_lines()).max(1)).clamp(1, tiles);
         let pieces = tiles.div_ceil(piece);
         in_parallel(context, pieces, pieces, |i| {

@@ -2,7 +2,8 @@
 
 use super::layout::Layout;
 use super::packed::Packed;
-use super::vnni::{Activations, Results, available, products};
+use super::super::session::Parts;
+use super::vnni::{Activations, available, products};
 
 /// Numbers from 0 to 2²⁴ − 1.
 fn random(seed: u32) -> impl FnMut() -> u32 {
@@ -42,11 +43,13 @@ impl Case {
     /// Products of some rows by the kernel.
     fn found(&self, weight: &Packed, x: &[f32]) -> Vec<f32> {
         let mut activations = Activations::default();
-        let rows = activations.resize(x, &self.layout);
-        activations.rows(x, &self.layout).for_each(|mut row| row.round(&self.layout));
+        let rounding = activations.rows(x, &self.layout);
+        let rows = rounding.len();
+        // SAFETY: there is one thread.
+        (0..rows).for_each(|row| unsafe { rounding.round(row) });
         let mut y = vec![0f32; rows * self.layout.n];
         // SAFETY: there is one thread.
-        unsafe { products(weight, &activations, 0..self.layout.tiles(), &Results::new(&mut y)) };
+        unsafe { products(weight, &activations, 0..self.layout.tiles(), &Parts::new(&mut y)) };
         y
     }
 

@@ -4,9 +4,9 @@
 //! many rows of activations are multiplied at a time.
 
 use std::arch::x86_64::*;
-use std::marker::PhantomData;
 use std::ops::Range;
 
+use super::super::session::Parts;
 use super::layout::{LANES, Layout};
 use super::packed::{Line, Packed};
 
@@ -31,27 +31,55 @@ pub(super) struct Activations {
 }
 
 impl Activations {
-    /// Makes place for rows, whose number is returned. [`Activations::round`] fills it.
-    pub(super) fn resize(&mut self, x: &[f32], layout: &Layout) -> usize {
+    /// The rows of x, to be rounded one by one, and the place for it.
+    pub(super) fn rows<'a>(&'a mut self, x: &'a [f32], layout: &'a Layout) -> Rows<'a> {
         let (rows, blocks) = (x.len() / layout.k, layout.blocks());
         self.values.resize(rows * blocks * layout.block, 0);
         self.scales.resize(rows * blocks, 0.0);
         self.sums.resize(rows * blocks, 0);
-        rows
+        let (values, scales) = (Parts::new(&mut self.values), Parts::new(&mut self.scales));
+        Rows { x, layout, values, scales, sums: Parts::new(&mut self.sums) }
+    }
+}
+
+/// Rows of activations, shared among threads.
+pub(super) struct Rows<'a> {
+    x: &'a [f32],
+    layout: &'a Layout,
+    values: Parts<'a, i8>,
+    scales: Parts<'a, f32>,
+    sums: Parts<'a, i32>,
+}
+
+impl Rows<'_> {
+    pub(super) fn len(&self) -> usize {
+        self.x.len() / self.layout.k
     }
 
-    /// The rows, to be rounded one by one.
-    pub(super) fn rows<'a>(&'a mut self, x: &'a [f32], layout: &Layout) -> impl Iterator<Item = Row<'a>> {
-        let blocks = layout.blocks();
-        let values = self.values.chunks_exact_mut(blocks * layout.block);
-        let parts = self.scales.chunks_exact_mut(blocks).zip(self.sums.chunks_exact_mut(blocks));
-        let rows = x.chunks_exact(layout.k).zip(values).zip(parts);
-        rows.map(|((x, values), (scales, sums))| Row { x, values, scales, sums })
+    /// Rounds a row.
+    ///
+    /// # Safety
+    /// No other thread may round the same row.
+    ///
+    /// # Panics
+    /// Where [`available`] is false, or there is no such row.
+    pub(super) unsafe fn round(&self, row: usize) {
+        let (layout, blocks) = (self.layout, self.layout.blocks());
+        // SAFETY: the row is the caller's.
+        let mut row = unsafe {
+            Row {
+                x: &self.x[row * layout.k..][..layout.k],
+                values: self.values.part(row * blocks * layout.block, blocks * layout.block),
+                scales: self.scales.part(row * blocks, blocks),
+                sums: self.sums.part(row * blocks, blocks),
+            }
+        };
+        row.round(layout);
     }
 }
 
 /// A row of activations and the place for what it is rounded to.
-pub(super) struct Row<'a> {
+struct Row<'a> {
     x: &'a [f32],
     values: &'a mut [i8],
     scales: &'a mut [f32],
@@ -61,7 +89,7 @@ pub(super) struct Row<'a> {
 impl Row<'_> {
     /// # Panics
     /// Where [`available`] is false.
-    pub(super) fn round(&mut self, layout: &Layout) {
+    fn round(&mut self, layout: &Layout) {
         assert!(available(), "this processor has no AVX-512 VNNI");
         // SAFETY: the features are there.
         unsafe { self.round_with_vnni(layout) }
@@ -103,24 +131,6 @@ fn load(x: &[f32]) -> __m512 {
     unsafe { _mm512_maskz_loadu_ps(mask, x.as_ptr()) }
 }
 
-/// Results `[rows, n]`, of which threads fill tiles of their own.
-pub(super) struct Results<'a> {
-    start: *mut f32,
-    len: usize,
-    _values: PhantomData<&'a mut [f32]>,
-}
-
-// SAFETY: the caller of `products` gives each thread other tiles.
-unsafe impl Sync for Results<'_> {}
-// SAFETY: as above.
-unsafe impl Send for Results<'_> {}
-
-impl<'a> Results<'a> {
-    pub(super) fn new(values: &'a mut [f32]) -> Self {
-        Results { start: values.as_mut_ptr(), len: values.len(), _values: PhantomData }
-    }
-}
-
 /// Rows of activations that are multiplied at a time.
 const ROWS: usize = 8;
 
@@ -131,13 +141,13 @@ const ROWS: usize = 8;
 ///
 /// # Panics
 /// Where [`available`] is false, or the sizes do not fit each other.
-pub(super) unsafe fn products(weight: &Packed, activations: &Activations, tiles: Range<usize>, results: &Results<'_>) {
+pub(super) unsafe fn products(weight: &Packed, activations: &Activations, tiles: Range<usize>, results: &Parts<'_, f32>) {
     let layout = &weight.layout;
     assert!(available(), "this processor has no AVX-512 VNNI");
-    let rows = results.len / layout.n;
+    let rows = results.len() / layout.n;
     let blocks = rows * layout.blocks();
     assert!(tiles.end <= layout.tiles() && weight.lines.len() == layout.tiles() * weight.tile_lines());
-    assert!(activations.values.len() == blocks * layout.block && results.len == rows * layout.n);
+    assert!(activations.values.len() == blocks * layout.block && results.len() == rows * layout.n);
     assert!(activations.scales.len() == blocks && activations.sums.len() == blocks);
     let multiply = match (layout.bits, layout.block, layout.symmetric) {
         (4, 32, true) => multiply::<4, 32, true>,
@@ -166,7 +176,7 @@ unsafe fn multiply<const BITS: usize, const BLOCK: usize, const SYMMETRIC: bool>
     activations: &Activations,
     rows: usize,
     tiles: Range<usize>,
-    results: &Results<'_>,
+    results: &Parts<'_, f32>,
 ) {
     for tile in tiles {
         let mut row = 0;
@@ -203,7 +213,7 @@ unsafe fn rows_of_tile<const BITS: usize, const BLOCK: usize, const SYMMETRIC: b
     activations: &Activations,
     row: usize,
     tile: usize,
-    results: &Results<'_>,
+    results: &Parts<'_, f32>,
 ) {
     let layout = &weight.layout;
     let blocks = layout.blocks();
@@ -253,9 +263,12 @@ unsafe fn rows_of_tile<const BITS: usize, const BLOCK: usize, const SYMMETRIC: b
             totals[j] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots[0][j]), scale, totals[j]);
         }
     }
-    let mask = u16::MAX >> (LANES - LANES.min(layout.n - tile * LANES));
+    let count = LANES.min(layout.n - tile * LANES);
     for (j, total) in totals.iter().enumerate() {
-        // SAFETY: the mask ends at the end of the row, and nobody else has this tile.
-        unsafe { _mm512_mask_storeu_ps(results.start.add((row + j) * layout.n + tile * LANES), mask, *total) };
+        // SAFETY: nobody else has this tile, and the mask ends where it does.
+        unsafe {
+            let results = results.part((row + j) * layout.n + tile * LANES, count);
+            _mm512_mask_storeu_ps(results.as_mut_ptr(), u16::MAX >> (LANES - count), *total);
+        }
     }
 }
