@@ -58,7 +58,8 @@ fn models_without_a_difference_and_without_a_reference_report() {
 #[test]
 fn a_model_that_compares_voxels_has_its_reference_inside() {
     let reporter = Reporter::builder(package_pixel_level()).threads(1).build().unwrap();
-    let report = |seed| reporter.report_with(&scan(0), &ReportOptions::default().seed(seed), |_| Flow::Continue).unwrap();
+    let report =
+        |seed| reporter.report_with(&scan(0), &ReportOptions::default().seed(seed), |_| Flow::Continue).unwrap();
     let (one, other) = (report(1), report(2));
     assert_eq!(one.sections().len(), 10);
     assert_ne!(one.provenance().reference_id, other.provenance().reference_id);

@@ -54,16 +54,14 @@ fn pixel_level() -> ModelConfig {
 }
 
 fn ablations() -> Vec<ModelConfig> {
-    let parts = [(true, false), (false, true), (false, false)]
-        .into_iter()
-        .map(|(global, local)| {
-            let mut config = small();
-            (config.difference.global, config.difference.local) = (global, local);
-            if !global && !local {
-                config.difference.prefix_tokens = 0;
-            }
-            config
-        });
+    let parts = [(true, false), (false, true), (false, false)].into_iter().map(|(global, local)| {
+        let mut config = small();
+        (config.difference.global, config.difference.local) = (global, local);
+        if !global && !local {
+            config.difference.prefix_tokens = 0;
+        }
+        config
+    });
     parts.chain([pixel_level()]).collect()
 }
 

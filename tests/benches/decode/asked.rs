@@ -41,8 +41,8 @@ impl Asked {
         model: &Path,
         arguments: &Arguments,
     ) -> Result<Self, AnyError> {
-        let folder = model.with_extension("genai");
-        let further = [OsStr::new("--model"), folder.as_os_str(), "--block".as_ref(), block.to_string().as_ref()];
+        let (folder, block) = (model.with_extension("genai"), block.to_string());
+        let further = [OsStr::new("--model"), folder.as_os_str(), "--block".as_ref(), block.as_ref()];
         Asked::start(python, "genai_speed.py", &further, config, arguments)
     }
 

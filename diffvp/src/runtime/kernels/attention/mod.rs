@@ -4,7 +4,7 @@
 //! does not see are left out, and those that it sees are summed in their order. So texts of several branches can be drafted.
 
 #[cfg(target_arch = "x86_64")]
-mod avx512;
+mod attend;
 #[cfg(target_arch = "x86_64")]
 mod operator;
 mod records;

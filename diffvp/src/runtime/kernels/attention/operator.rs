@@ -4,8 +4,9 @@ use ort::operator::{ComputeContext, Kernel, KernelContext, Operator, OperatorInp
 use ort::value::PrimitiveTensorElementType;
 use ort::value::{TensorElementType, TensorValueType, ValueRef};
 
-use super::super::session::{Parts, contained, in_parallel, size};
-use super::avx512::{MOST, Records, attend};
+use super::super::lanes::Instructions;
+use super::super::session::{Parts, contained, in_parallel, instructions, size};
+use super::attend::{MOST, Records, attend};
 use super::records::is_known;
 use crate::runtime::kv_cache::UNSEEN;
 
@@ -62,6 +63,7 @@ pub(in super::super) struct Attention {
     /// Of the products; 0 for one over the root of the size of a head.
     scale: f32,
     sight: Sight,
+    instructions: Instructions,
 }
 
 /// Which positions the rows of a run see.
@@ -111,7 +113,8 @@ impl Attention {
         if !heads.is_multiple_of(stored_heads) {
             return Err(wrong(format!("{heads} heads do not share {stored_heads} of keys and values")));
         }
-        Ok(Attention { heads, stored_heads, scale: context.get("scale").unwrap_or(0.0), sight: Sight::default() })
+        let scale = context.get("scale").unwrap_or(0.0);
+        Ok(Attention { heads, stored_heads, scale, sight: Sight::default(), instructions: instructions()? })
     }
 
     fn attend(&mut self, context: &ComputeContext) -> ort::Result<()> {
@@ -144,8 +147,8 @@ impl Attention {
                 return Err(wrong("past and present are not the same cache"));
             }
             // SAFETY: the tensor has so many numbers, and lives at least as long as this run.
-            let found = unsafe { Records::new(start, self.stored_heads, room, head_dim) };
-            let found = found.ok_or_else(|| needs("instructions for it"))?;
+            let found = unsafe { Records::new(self.instructions, start, [self.stored_heads, room, head_dim]) };
+            let found = found.ok_or_else(|| needs("memory for its cache"))?;
             capacity = capacity.min(found.positions());
             *records = Some(found);
         }

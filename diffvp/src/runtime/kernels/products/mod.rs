@@ -2,18 +2,16 @@
 
 mod layout;
 #[cfg(target_arch = "x86_64")]
+mod multiply;
+#[cfg(target_arch = "x86_64")]
 mod operator;
 #[cfg(target_arch = "x86_64")]
 mod packed;
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests;
-#[cfg(target_arch = "x86_64")]
-mod vnni;
 
+#[cfg(target_arch = "x86_64")]
+pub(super) use layout::LANES;
 pub(super) use layout::Layout;
 #[cfg(target_arch = "x86_64")]
 pub(super) use operator::MatMulNBits;
-
-/// Whether this processor has what the products need.
-#[cfg(target_arch = "x86_64")]
-pub(super) use vnni::available;

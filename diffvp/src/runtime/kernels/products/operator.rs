@@ -3,10 +3,11 @@
 use ort::operator::{ComputeContext, Kernel, KernelContext, Operator, OperatorInput, OperatorOutput};
 use ort::value::{DynTensorValueType, TensorElementType};
 
-use super::super::session::{Parts, contained, in_parallel, size};
+use super::super::lanes::Instructions;
+use super::super::session::{Parts, contained, in_parallel, instructions, size};
 use super::layout::Layout;
+use super::multiply::{Activations, products};
 use super::packed::Packed;
-use super::vnni::{Activations, products};
 
 /// The operator.
 pub(in super::super) struct MatMulNBits;
@@ -40,6 +41,7 @@ impl Operator for MatMulNBits {
 pub(in super::super) struct Product {
     weight: Packed,
     activations: Activations,
+    instructions: Instructions,
 }
 
 impl Product {
@@ -59,7 +61,7 @@ impl Product {
         let weight = Packed::new(layout, codes, scales, zeros).ok_or_else(|| {
             ort::Error::new(format!("the stored parts do not make a weight of {layout:?}, or memory does not hold it"))
         })?;
-        Ok(Product { weight, activations: Activations::default() })
+        Ok(Product { weight, activations: Activations::default(), instructions: instructions()? })
     }
 
     fn multiply(&mut self, context: &ComputeContext) -> ort::Result<()> {
@@ -77,15 +79,19 @@ impl Product {
 
         let rounding = self.activations.rows(x, &layout);
         let rows = rounding.len();
-        // SAFETY: each piece of work is a row of its own.
-        in_parallel(context, rows, if rows < FEW_ROWS { 1 } else { rows }, |row| unsafe { rounding.round(row) })?;
+        let instructions = self.instructions;
+        in_parallel(context, rows, if rows < FEW_ROWS { 1 } else { rows }, |row| {
+            // SAFETY: each piece of work is a row of its own.
+            unsafe { rounding.round(instructions, row) }
+        })?;
 
         let (results, tiles) = (Parts::new(y), layout.tiles());
         let piece = (PIECE_BYTES / (64 * self.weight.tile_lines()).max(1)).clamp(1, tiles);
         let pieces = tiles.div_ceil(piece);
         in_parallel(context, pieces, pieces, |i| {
+            let some = i * piece..((i + 1) * piece).min(tiles);
             // SAFETY: each piece has tiles of its own.
-            unsafe { products(&self.weight, &self.activations, i * piece..((i + 1) * piece).min(tiles), &results) }
+            unsafe { products(instructions, &self.weight, &self.activations, some, &results) }
         })
     }
 }

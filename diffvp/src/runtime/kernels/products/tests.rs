@@ -1,9 +1,10 @@
 //! Products against the same sums in float64, weight by weight.
 
-use super::layout::Layout;
-use super::packed::Packed;
+use super::super::lanes::Instructions;
 use super::super::session::Parts;
-use super::vnni::{Activations, available, products};
+use super::layout::Layout;
+use super::multiply::{Activations, products};
+use super::packed::Packed;
 
 /// Numbers from 0 to 2²⁴ − 1.
 fn random(seed: u32) -> impl FnMut() -> u32 {
@@ -41,15 +42,15 @@ impl Case {
     }
 
     /// Products of some rows by the kernel.
-    fn found(&self, weight: &Packed, x: &[f32]) -> Vec<f32> {
+    fn found(&self, with: Instructions, weight: &Packed, x: &[f32]) -> Vec<f32> {
         let mut activations = Activations::default();
         let rounding = activations.rows(x, &self.layout);
         let rows = rounding.len();
         // SAFETY: there is one thread.
-        (0..rows).for_each(|row| unsafe { rounding.round(row) });
+        (0..rows).for_each(|row| unsafe { rounding.round(with, row) });
         let mut y = vec![0f32; rows * self.layout.n];
         // SAFETY: there is one thread.
-        unsafe { products(weight, &activations, 0..self.layout.tiles(), &Parts::new(&mut y)) };
+        unsafe { products(with, weight, &activations, 0..self.layout.tiles(), &Parts::new(&mut y)) };
         y
     }
 
@@ -87,49 +88,76 @@ fn layouts() -> impl Iterator<Item = Layout> {
     })
 }
 
+/// Those of this processor; says where it has none.
+fn instructions() -> Vec<Instructions> {
+    let all: Vec<Instructions> = Instructions::all().collect();
+    if all.is_empty() {
+        eprintln!("skipped: this processor has no instructions for kernels");
+    }
+    all
+}
+
 #[test]
 fn products_are_those_of_the_stored_values() {
-    if !available() {
-        eprintln!("skipped: this processor has no AVX-512 VNNI");
-        return;
-    }
-    for layout in layouts() {
-        let case = Case::new(layout, 11);
-        let found = case.found(&case.weight(), &case.x);
-        let pairs = (0..11).flat_map(|row| (0..layout.n).map(move |n| (row, n)));
-        let pairs: Vec<(f64, f64)> =
-            pairs.map(|(row, n)| (case.expected(row, n), found[row * layout.n + n].into())).collect();
-        let largest = pairs.iter().fold(0f64, |a, (e, _)| a.max(e.abs()));
-        let error = pairs.iter().fold(0f64, |a, (e, f)| a.max((e - f).abs())) / largest;
-        assert!(error < 1e-6, "{layout:?}: {error:e}");
+    for with in instructions() {
+        for layout in layouts() {
+            let case = Case::new(layout, 11);
+            let found = case.found(with, &case.weight(), &case.x);
+            let pairs = (0..11).flat_map(|row| (0..layout.n).map(move |n| (row, n)));
+            let pairs: Vec<(f64, f64)> =
+                pairs.map(|(row, n)| (case.expected(row, n), found[row * layout.n + n].into())).collect();
+            let largest = pairs.iter().fold(0f64, |a, (e, _)| a.max(e.abs()));
+            let error = pairs.iter().fold(0f64, |a, (e, f)| a.max((e - f).abs())) / largest;
+            assert!(error < 1e-6, "{with:?} {layout:?}: {error:e}");
+        }
     }
 }
 
 #[test]
-fn a_row_has_the_same_product_alone_and_among_others() {
-    if !available() {
-        eprintln!("skipped: this processor has no AVX-512 VNNI");
-        return;
+fn a_row_has_the_same_product_alone_and_among_others_with_any_instructions() {
+    for with in instructions() {
+        for layout in layouts() {
+            let case = Case::new(layout, 19);
+            let weight = case.weight();
+            let together = case.found(with, &weight, &case.x);
+            for count in [1, 2, 3, 4, 7] {
+                let x = &case.x[5 * layout.k..][..count * layout.k];
+                for with in instructions() {
+                    let found = case.found(with, &weight, x);
+                    assert_eq!(found, together[5 * layout.n..][..count * layout.n], "{with:?} {layout:?}, {count}");
+                }
+            }
+        }
     }
-    for layout in layouts() {
-        let case = Case::new(layout, 19);
-        let weight = case.weight();
-        let together = case.found(&weight, &case.x);
-        for count in [1, 2, 3, 4, 7] {
-            let x = &case.x[5 * layout.k..][..count * layout.k];
-            assert_eq!(case.found(&weight, x), together[5 * layout.n..][..count * layout.n], "{layout:?}, {count}");
+}
+
+#[test]
+fn the_largest_codes_and_activations_do_not_overflow() {
+    for with in instructions() {
+        for (bits, block) in [(4, 32), (4, 128), (8, 32), (8, 128)] {
+            let layout = Layout { n: 17, k: 256, bits, block, symmetric: false };
+            let mut case = Case::new(layout, 9);
+            case.codes.fill(255);
+            case.zeros.fill(0);
+            for (i, x) in case.x.iter_mut().enumerate() {
+                *x = if i / layout.k % 2 == 0 { 3.0 } else { -3.0 };
+            }
+            let found = case.found(with, &case.weight(), &case.x);
+            for (i, found) in found.iter().enumerate() {
+                let expected = case.expected(i / layout.n, i % layout.n);
+                let error = (expected - f64::from(*found)).abs() / expected.abs();
+                assert!(error < 1e-6, "{with:?} {layout:?}: {found}, expected {expected}");
+            }
         }
     }
 }
 
 #[test]
 fn activations_of_zero_give_zero() {
-    if !available() {
-        eprintln!("skipped: this processor has no AVX-512 VNNI");
-        return;
-    }
     let case = Case::new(Layout { n: 20, k: 70, bits: 4, block: 32, symmetric: false }, 1);
-    assert_eq!(case.found(&case.weight(), &[0.0; 70]), [0.0; 20]);
+    for with in instructions() {
+        assert_eq!(case.found(with, &case.weight(), &[0.0; 70]), [0.0; 20]);
+    }
 }
 
 #[test]
