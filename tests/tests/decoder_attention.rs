@@ -42,7 +42,7 @@ impl Case {
         let options = SessionOptions { kernels, threads, ..SessionOptions::default() };
         let decoder = Decoder::open(&self.path, &sizes(&self.decoder), &options).unwrap();
         if decoder.kernels() == "onnxruntime" {
-            eprintln!("skipped: this processor has no AVX-512 VNNI");
+            eprintln!("skipped: this processor has neither AVX-512 VNNI nor AVX2");
             return None;
         }
         Some(decoder)
@@ -70,7 +70,9 @@ fn a_cache_of_eight_bits_gives_nearly_the_logits_of_one_of_float32() {
     for (heads, stored, head_dim) in [(4, 4, 32), (8, 2, 64), (6, 1, 96), (4, 1, 128)] {
         let case = Case::new(heads, stored, head_dim);
         let (Some(own), Some(float)) = (case.open(Kernels::Best, 2), case.open(Kernels::FloatCache, 2)) else { return };
-        assert_eq!([own.kernels(), float.kernels()], ["diffvp (avx512_vnni, int8 cache)", "diffvp (avx512_vnni)"]);
+        let (own_kernels, float_kernels) = (own.kernels(), float.kernels());
+        assert!(own_kernels.starts_with("diffvp (avx") && own_kernels.ends_with(", int8 cache)"), "{own_kernels}");
+        assert_eq!(float_kernels, own_kernels.replace(", int8 cache", ""));
         let [found, expected] =
             [own, float].map(|decoder| Tensor::f32(&[ROWS, 101], case.logits(&decoder, &[ROWS])).unwrap());
         let error = relative_error(&found, &expected);
@@ -121,5 +123,6 @@ fn a_branch_is_its_text_alone_to_the_bit() {
 fn heads_of_another_size_stay_with_onnx_runtime() {
     let case = Case::new(4, 4, 16);
     let Some(decoder) = case.open(Kernels::Best, 1) else { return };
-    assert_eq!(decoder.kernels(), "diffvp (avx512_vnni)");
+    let kernels = decoder.kernels();
+    assert!(kernels.starts_with("diffvp (avx") && !kernels.contains("cache"), "{kernels}");
 }

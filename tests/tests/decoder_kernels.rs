@@ -60,7 +60,7 @@ impl Case {
 fn own_kernels(decoder: &Decoder) -> bool {
     let own = decoder.kernels() != "onnxruntime";
     if !own {
-        eprintln!("skipped: this processor has no AVX-512 VNNI");
+        eprintln!("skipped: this processor has neither AVX-512 VNNI nor AVX2");
     }
     own
 }

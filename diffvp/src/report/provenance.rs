@@ -19,7 +19,8 @@ pub struct Provenance {
     pub onnxruntime_version: String,
     /// Device that ran the graphs.
     pub device: String,
-    /// Whose kernels multiplied with the decoder's weights: `diffvp (avx512_vnni, int8 cache)`, `diffvp (avx512_vnni)` or `onnxruntime`.
+    /// Whose kernels multiplied with the decoder's weights: `onnxruntime`, or `diffvp` with the instructions that they used and the
+    /// form of their cache: `diffvp (avx512_vnni, int8 cache)`, `diffvp (avx2)`.
     pub decoder_kernels: String,
     /// Threads inside an operator.
     pub threads: usize,

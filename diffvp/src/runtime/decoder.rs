@@ -93,8 +93,8 @@ impl Decoder {
         &self.sizes
     }
 
-    /// Whose kernels multiply with four- and eight-bit weights: `diffvp (avx512_vnni)` or `onnxruntime`; `diffvp (avx512_vnni, int8
-    /// cache)` where they attend too, to keys and values of eight bits.
+    /// Whose kernels multiply with four- and eight-bit weights: `diffvp (avx512_vnni)`, `diffvp (avx2)` or `onnxruntime`; `diffvp
+    /// (avx2, int8 cache)` where they attend too, to keys and values of eight bits.
     pub fn kernels(&self) -> String {
         let cache = if self.products.attention { ", int8 cache" } else { "" };
         self.products

@@ -54,7 +54,7 @@ impl SessionOptions {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Kernels {
-    /// Those of this crate where the processor has AVX-512 VNNI and the weights are stored in blocks of 32 or 128, those of
+    /// Those of this crate where the processor has AVX-512 VNNI or AVX2 and the weights are stored in blocks of 32 or 128, those of
     /// ONNX Runtime elsewhere. Both round activations alike and differ in the last digits of a sum; with those of this crate
     /// keys and values are kept in eight bits.
     #[default]
