@@ -81,7 +81,7 @@ pub fn package_pixel_level() -> &'static Path {
     static PACKAGE: OnceLock<PathBuf> = OnceLock::new();
     PACKAGE.get_or_init(|| {
         let change = |config: &mut ModelConfig| config.difference.pixel_level = true;
-        make_changed("demo-pixel-level.diffvp", Preset::Demo, 0, true, four_bits(), change)
+        make_changed("demo-pixel-level.diffvp", Preset::Demo, 0, false, four_bits(), change)
     })
 }
 
