@@ -196,9 +196,8 @@ impl Lanes for Avx2 {
         stride: usize,
     ) -> [[__m256i; 2]; M] {
         let (low, ones) = (_mm256_set1_epi8(0xf), _mm256_set1_epi16(1));
-        let mut dots = [[_mm256_setzero_si256(); 2]; M];
-        for half in 0..2 {
-            let mut sums = [_mm256_setzero_si256(); M];
+        let mut halves = [[_mm256_setzero_si256(); M]; 2];
+        for (half, sums) in halves.iter_mut().enumerate() {
             for some in 0..const { BLOCK * BITS / 8 / 4 / SAFE } {
                 // Sums of two products, of halves of bytes: eight of them fit into sixteen bits with a sign.
                 let mut pairs = [[_mm256_setzero_si256(); M]; 2];
@@ -213,10 +212,10 @@ impl Lanes for Avx2 {
                     // Of eight bits both halves meet the same activations, and the upper one counts sixteen times.
                     let [at, sum] = if BITS == 4 { [[8 * i, 8 * i + 4], [0, 0]] } else { [[4 * i, 4 * i], [0, 1]] };
                     for part in 0..2 {
-                        for j in 0..M {
+                        for (j, pairs) in pairs[sum[part]].iter_mut().enumerate() {
                             let four = activations.add(j * stride + at[part]).cast::<i32>().read_unaligned();
                             let products = _mm256_maddubs_epi16(parts[part], _mm256_set1_epi32(four));
-                            pairs[sum[part]][j] = _mm256_add_epi16(pairs[sum[part]][j], products);
+                            *pairs = _mm256_add_epi16(*pairs, products);
                         }
                     }
                 }
@@ -228,9 +227,10 @@ impl Lanes for Avx2 {
                     }
                 }
             }
-            for j in 0..M {
-                dots[j][half] = sums[j];
-            }
+        }
+        let mut dots = [[_mm256_setzero_si256(); 2]; M];
+        for (dot, (low, high)) in dots.iter_mut().zip(halves[0].iter().zip(&halves[1])) {
+            *dot = [*low, *high];
         }
         dots
     }

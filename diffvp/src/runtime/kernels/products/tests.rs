@@ -140,7 +140,7 @@ fn the_largest_codes_and_activations_do_not_overflow() {
             case.codes.fill(255);
             case.zeros.fill(0);
             for (i, x) in case.x.iter_mut().enumerate() {
-                *x = if i / layout.k % 2 == 0 { 3.0 } else { -3.0 };
+                *x = if (i / layout.k).is_multiple_of(2) { 3.0 } else { -3.0 };
             }
             let found = case.found(with, &case.weight(), &case.x);
             for (i, found) in found.iter().enumerate() {
