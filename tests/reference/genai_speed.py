@@ -16,21 +16,16 @@ import sys
 import numpy as np
 import onnxruntime_genai as og
 
-from speed import answer
+from speed import answer, llama_config
 
 
 def write_checkpoint(folder, c):
     """A checkpoint of transformers and a tokenizer, which the model builder asks for."""
     import torch
     from tokenizers import Tokenizer, models
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+    from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-    config = LlamaConfig(
-        hidden_size=c["hidden_size"], intermediate_size=c["intermediate_size"], num_hidden_layers=c["layers"],
-        num_attention_heads=c["attention_heads"], num_key_value_heads=c["key_value_heads"], head_dim=c["head_dim"],
-        vocab_size=c["vocab_size"], max_position_embeddings=c["context_length"], rms_norm_eps=c["rms_norm_eps"],
-        tie_word_embeddings=c["tie_word_embeddings"], bos_token_id=1, eos_token_id=2, pad_token_id=0,
-    )
+    config = llama_config(c, bos_token_id=1, eos_token_id=2, pad_token_id=0)
     torch.manual_seed(3)
     torch.set_default_dtype(torch.bfloat16)
     LlamaForCausalLM(config).save_pretrained(folder)

@@ -1,4 +1,4 @@
-"""What an engine is asked for its speed, line by line; for llama_cpp_speed.py and transformers_speed.py."""
+"""What an engine is asked for its speed, line by line; for the files *_speed.py beside it."""
 
 import sys
 import time
@@ -27,3 +27,15 @@ def answer(name, model, past):
                     model.forget(past)
                 model.run(past + (step if rows == 1 else 0), rows, True)
         print(time.perf_counter() - begin, flush=True)
+
+
+def llama_config(c, **more):
+    """The shape of a decoder as the benchmark gives it, as a config of transformers."""
+    from transformers import LlamaConfig
+
+    return LlamaConfig(
+        hidden_size=c["hidden_size"], intermediate_size=c["intermediate_size"], num_hidden_layers=c["layers"],
+        num_attention_heads=c["attention_heads"], num_key_value_heads=c["key_value_heads"], head_dim=c["head_dim"],
+        vocab_size=c["vocab_size"], max_position_embeddings=c["context_length"], rms_norm_eps=c["rms_norm_eps"],
+        tie_word_embeddings=c["tie_word_embeddings"], **more,
+    )

@@ -12,9 +12,9 @@ import warnings
 
 import torch
 import transformers
-from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
+from transformers import DynamicCache, LlamaForCausalLM
 
-from speed import answer
+from speed import answer, llama_config
 
 
 warnings.filterwarnings("ignore", category=FutureWarning)
@@ -22,12 +22,7 @@ warnings.filterwarnings("ignore", category=FutureWarning)
 
 class Model:
     def __init__(self, c):
-        config = LlamaConfig(
-            hidden_size=c["hidden_size"], intermediate_size=c["intermediate_size"], num_hidden_layers=c["layers"],
-            num_attention_heads=c["attention_heads"], num_key_value_heads=c["key_value_heads"], head_dim=c["head_dim"],
-            vocab_size=c["vocab_size"], max_position_embeddings=c["context_length"],
-            tie_word_embeddings=c["tie_word_embeddings"], attn_implementation="sdpa",
-        )
+        config = llama_config(c, attn_implementation="sdpa")
         torch.set_default_dtype(torch.bfloat16)
         self.model = LlamaForCausalLM(config).eval()
         self.cache = DynamicCache(config=config)

@@ -8,6 +8,7 @@ use ort::session::Session;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 
 use super::graph::file_name;
+use super::kernels::Operators;
 use super::{Device, GpuOptions, environment, kernels};
 use crate::{Error, Result};
 
@@ -61,6 +62,8 @@ pub enum Kernels {
     Best,
     /// As `Best`, but keys and values stay as they are, and ONNX Runtime attends to them.
     FloatCache,
+    /// As `Best`, with AVX2 and nothing newer: what a processor without AVX-512 VNNI does, to be tried on one that has it.
+    Avx2,
     /// Those of ONNX Runtime.
     OnnxRuntime,
 }
@@ -117,7 +120,7 @@ pub(super) fn open_session(path: &Path, options: &SessionOptions, purpose: Purpo
         Purpose::OncePerScan => Default::default(),
     };
     let session = match &model {
-        Some(model) => commit_model(builder, path, model),
+        Some((model, operators)) => commit_model(operators.register(builder), path, model),
         None => builder.commit_from_file(path),
     };
     let session = session.map_err(|error| {
@@ -134,32 +137,32 @@ pub(super) fn open_session(path: &Path, options: &SessionOptions, purpose: Purpo
 }
 
 /// The model at `path` with our own kernels, where it and the machine have a use for them, and how its products are computed.
-fn with_own_kernels(path: &Path, options: &SessionOptions) -> Result<(Option<Vec<u8>>, Products)> {
+fn with_own_kernels(path: &Path, options: &SessionOptions) -> Result<(Option<(Vec<u8>, Operators)>, Products)> {
     if options.device != Device::Cpu {
         return Ok(Default::default());
     }
     let mut model = std::fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
     let mut nodes = kernels::Nodes::find(&model);
-    let instructions =
-        kernels::instructions().filter(|_| options.kernels != Kernels::OnnxRuntime && nodes.products() > 0);
-    if instructions.is_none() {
+    let Some(operators) = Operators::of(options.kernels).filter(|_| nodes.products() > 0) else {
         return Ok((None, Products { rows_agree: nodes.products() + nodes.others == 0, ..Products::default() }));
-    }
+    };
     if options.kernels == Kernels::FloatCache {
         nodes.leave_attention();
     }
     nodes.rename(&mut model);
-    Ok((Some(model), Products { instructions, rows_agree: nodes.others == 0, attention: nodes.attention() }))
+    let instructions = Some(operators.instructions());
+    let products = Products { instructions, rows_agree: nodes.others == 0, attention: nodes.attention() };
+    Ok((Some((model, operators)), products))
 }
 
 /// A session of a model in memory whose further files lie beside `path`.
-fn commit_model(builder: SessionBuilder, path: &Path, model: &[u8]) -> ort::Result<Session> {
+fn commit_model(builder: ort::Result<SessionBuilder>, path: &Path, model: &[u8]) -> ort::Result<Session> {
     // The first session makes the operator's domain known to the whole process, which ONNX Runtime does not guard: of two that
     // begin together the second would fail.
     static DOMAIN_IS_KNOWN: Mutex<bool> = Mutex::new(false);
     let folder = path.parent().unwrap_or(Path::new("."));
-    let mut builder = kernels::register(builder)?
-        .with_config_entry("session.model_external_initializers_file_folder_path", folder.to_string_lossy())?;
+    let mut builder =
+        builder?.with_config_entry("session.model_external_initializers_file_folder_path", folder.to_string_lossy())?;
     let mut known = DOMAIN_IS_KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     if *known {
         drop(known);

@@ -13,19 +13,31 @@ use crate::weights::{REFERENCE_VOLUME, Weights};
 /// latents: a row sums to at most 1. Needs the weights `encoder.*` and `resampler.*`.
 pub fn encoder<'w>(config: &ModelConfig, weights: &'w dyn Weights) -> Graph<'w> {
     let mut g = Graph::new("encoder");
-    let (n, d, v) = (config.resampler.tokens, config.resampler.dim, config.features());
     let volume = volume_input(&mut g, config);
     if config.difference.pixel_level {
         pixel_level(&mut g, &volume, config, weights);
-        return g;
+    } else {
+        tokens_of(&mut g, &volume, config, weights, ["tokens", "attention"]);
     }
-    let features = resnet(&mut g, &volume, "encoder", &config.encoder, weights);
-    let features = flatten_features(&mut g, "/encoder/features", &features, config.encoder.out_channels(), v);
-    let attention = resampler(&mut g, &features, "tokens", config, weights);
-    feature_attention(&mut g, &attention, v, "attention");
-    g.output("tokens", DataType::Float, &[Dim::Name("b"), Dim::Size(n), Dim::Size(d)]);
-    g.output("attention", DataType::Float, &[Dim::Name("b"), Dim::Size(n), Dim::Size(v)]);
+    let [n, width, v] = [config.resampler.tokens, config.token_width(), config.features()].map(Dim::Size);
+    g.output("tokens", DataType::Float, &[Dim::Name("b"), n, width]);
+    g.output("attention", DataType::Float, &[Dim::Name("b"), n, v]);
     g
+}
+
+/// Tokens and attention of a volume, under these names.
+fn tokens_of<'w>(
+    g: &mut Graph<'w>,
+    volume: &str,
+    config: &ModelConfig,
+    weights: &'w dyn Weights,
+    [tokens, attention]: [&str; 2],
+) {
+    let v = config.features();
+    let features = resnet(g, volume, "encoder", &config.encoder, weights);
+    let features = flatten_features(g, "/encoder/features", &features, config.encoder.out_channels(), v);
+    let of_last_layer = resampler(g, &features, tokens, config, weights);
+    feature_attention(g, &of_last_layer, v, attention);
 }
 
 /// `tokens` `[I ; I_d]` `[b, n, 2 d]`, where I_d are the tokens of X − X_ref, and the `attention` of I_d: both volumes go through
@@ -37,10 +49,7 @@ fn pixel_level<'w>(g: &mut Graph<'w>, volume: &str, config: &ModelConfig, weight
     let reference = g.weight(REFERENCE_VOLUME, &shape, move || weights.tensor(REFERENCE_VOLUME, &shape));
     let difference = g.op("Sub", "/encoder/difference/Sub", &[volume, &reference], vec![]);
     let both = g.op("Concat", "/encoder/both/Concat", &[volume, &difference], vec![int("axis", 0)]);
-    let features = resnet(g, &both, "encoder", &config.encoder, weights);
-    let features = flatten_features(g, "/encoder/features", &features, config.encoder.out_channels(), v);
-    let attention = resampler(g, &features, "tokens_of_both", config, weights);
-    feature_attention(g, &attention, v, "attention_of_both");
+    tokens_of(g, &both, config, weights, ["tokens_of_both", "attention_of_both"]);
 
     let shape = g.ints("shape.tokens_of_both", &[2, -1, n as i64, d as i64]);
     let tokens = g.op("Reshape", "/tokens_of_both/Reshape", &["tokens_of_both", &shape], vec![]);
@@ -54,8 +63,6 @@ fn pixel_level<'w>(g: &mut Graph<'w>, volume: &str, config: &ModelConfig, weight
     let second = g.op("Slice", "/attention_of_both/Slice", &[&attention, &one, &two, &zero], vec![]);
     let shape = g.ints("shape.attention", &[-1, n as i64, v as i64]);
     g.op_to("Reshape", "/attention_of_both/second/Reshape", &[&second, &shape], "attention", vec![]);
-    g.output("tokens", DataType::Float, &[Dim::Name("b"), Dim::Size(n), Dim::Size(2 * d)]);
-    g.output("attention", DataType::Float, &[Dim::Name("b"), Dim::Size(n), Dim::Size(v)]);
 }
 
 /// The input `volume [b, channels, s, h, w]`.

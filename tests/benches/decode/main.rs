@@ -75,6 +75,8 @@ struct Arguments {
 enum Choice {
     /// Ours, with a cache of eight bits.
     Own,
+    /// As `own`, with AVX2 and nothing newer.
+    Avx2,
     /// Ours for products, ONNX Runtime's for attention, with a cache of float32.
     FloatCache,
     /// ONNX Runtime's.
@@ -85,6 +87,7 @@ impl Choice {
     fn kernels(self) -> Kernels {
         match self {
             Choice::Own => Kernels::Best,
+            Choice::Avx2 => Kernels::Avx2,
             Choice::FloatCache => Kernels::FloatCache,
             Choice::OnnxRuntime => Kernels::OnnxRuntime,
         }

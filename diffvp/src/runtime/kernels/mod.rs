@@ -20,26 +20,59 @@ use ort::session::builder::SessionBuilder;
 pub(super) use attention::{cache_rows, record_numbers};
 pub(super) use nodes::Nodes;
 
+use super::session::Kernels;
+
 /// Domain of the operators. As long as `com.microsoft`, which it replaces in place.
 const DOMAIN: &str = "diffvp.native";
 
-/// The instructions that the kernels use on this machine; `None` where it has no kernels.
-pub(super) fn instructions() -> Option<&'static str> {
+/// The operators, with the instructions that they use.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Operators {
     #[cfg(target_arch = "x86_64")]
-    return lanes::Instructions::best().map(lanes::Instructions::name);
+    instructions: lanes::Instructions,
     #[cfg(not(target_arch = "x86_64"))]
-    None
+    none: std::convert::Infallible,
 }
 
-/// Lets a session have the operators.
 #[cfg(target_arch = "x86_64")]
-pub(super) fn register(builder: SessionBuilder) -> ort::Result<SessionBuilder> {
-    let domain = ort::operator::OperatorDomain::new(DOMAIN)?;
-    Ok(builder.with_operators(domain.add(products::MatMulNBits)?.add(attention::GroupQueryAttention)?)?)
+impl Operators {
+    /// Those that are asked for; `None` where that is none, or the processor has no instructions for them.
+    pub(super) fn of(kernels: Kernels) -> Option<Operators> {
+        let instructions = match kernels {
+            Kernels::OnnxRuntime => None,
+            Kernels::Avx2 => lanes::Instructions::avx2(),
+            Kernels::Best | Kernels::FloatCache => lanes::Instructions::best(),
+        };
+        instructions.map(|instructions| Operators { instructions })
+    }
+
+    /// Name of the instructions.
+    pub(super) fn instructions(self) -> &'static str {
+        self.instructions.name()
+    }
+
+    /// Lets a session have the operators.
+    pub(super) fn register(self, builder: SessionBuilder) -> ort::Result<SessionBuilder> {
+        let Operators { instructions } = self;
+        let domain = ort::operator::OperatorDomain::new(DOMAIN)?
+            .add(products::MatMulNBits { instructions })?
+            .add(attention::GroupQueryAttention { instructions })?;
+        Ok(builder.with_operators(domain)?)
+    }
 }
 
-/// Lets a session have the operators, which no other processor has.
+/// No other processor has them.
 #[cfg(not(target_arch = "x86_64"))]
-pub(super) fn register(builder: SessionBuilder) -> ort::Result<SessionBuilder> {
-    Ok(builder)
+impl Operators {
+    pub(super) fn of(_: Kernels) -> Option<Operators> {
+        None
+    }
+
+    pub(super) fn instructions(self) -> &'static str {
+        match self.none {}
+    }
+
+    pub(super) fn register(self, _: SessionBuilder) -> ort::Result<SessionBuilder> {
+        match self.none {}
+    }
 }

@@ -6,16 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use ort::operator::{ComputeContext, KernelContext};
 
-use super::lanes::Instructions;
-
 /// Turns a panic into an error: it must not unwind into ONNX Runtime, which is C++.
 pub(super) fn contained<T>(work: impl FnOnce() -> ort::Result<T>) -> ort::Result<T> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(ort::Error::new("an operator ended with a panic")))
-}
-
-/// The instructions that the operators use.
-pub(super) fn instructions() -> ort::Result<Instructions> {
-    Instructions::best().ok_or_else(|| ort::Error::new("this processor has no instructions that the operators need"))
 }
 
 /// An attribute that is a size.

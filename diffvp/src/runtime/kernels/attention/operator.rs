@@ -5,13 +5,15 @@ use ort::value::PrimitiveTensorElementType;
 use ort::value::{TensorElementType, TensorValueType, ValueRef};
 
 use super::super::lanes::Instructions;
-use super::super::session::{Parts, contained, in_parallel, instructions, size};
+use super::super::session::{Parts, contained, in_parallel, size};
 use super::attend::{MOST, Records, attend};
 use super::records::is_known;
 use crate::runtime::kv_cache::UNSEEN;
 
 /// The operator: causal attention with rotary positions, for one text at a time, with the cache in place.
-pub(in super::super) struct GroupQueryAttention;
+pub(in super::super) struct GroupQueryAttention {
+    pub(in super::super) instructions: Instructions,
+}
 
 // The inputs of the operator, in their order.
 const QKV: usize = 0;
@@ -51,7 +53,7 @@ impl Operator for GroupQueryAttention {
     }
 
     fn create_kernel<'attr>(&self, context: &KernelContext<'attr>) -> ort::Result<Attention> {
-        contained(|| Attention::new(context))
+        contained(|| Attention::new(context, self.instructions))
     }
 }
 
@@ -108,13 +110,13 @@ fn tensor<T: PrimitiveTensorElementType + std::fmt::Debug>(
 }
 
 impl Attention {
-    fn new(context: &KernelContext<'_>) -> ort::Result<Attention> {
+    fn new(context: &KernelContext<'_>, instructions: Instructions) -> ort::Result<Attention> {
         let (heads, stored_heads) = (size(context, "num_heads")?, size(context, "kv_num_heads")?);
         if !heads.is_multiple_of(stored_heads) {
             return Err(wrong(format!("{heads} heads do not share {stored_heads} of keys and values")));
         }
         let scale = context.get("scale").unwrap_or(0.0);
-        Ok(Attention { heads, stored_heads, scale, sight: Sight::default(), instructions: instructions()? })
+        Ok(Attention { heads, stored_heads, scale, sight: Sight::default(), instructions })
     }
 
     fn attend(&mut self, context: &ComputeContext) -> ort::Result<()> {

@@ -78,18 +78,9 @@ fn expected(cache: &Cache, query: &[f32], seen: &[u32]) -> Vec<f64> {
     result
 }
 
-/// Those of this processor; says where it has none.
-fn instructions() -> Vec<Instructions> {
-    let all: Vec<Instructions> = Instructions::all().collect();
-    if all.is_empty() {
-        eprintln!("skipped: this processor has no instructions for kernels");
-    }
-    all
-}
-
 #[test]
 fn what_a_query_reads_is_the_softmax_over_what_it_sees() {
-    for with in instructions() {
+    for with in Instructions::tested() {
         for head_dim in [32, 64, 96, 128, 192, 256] {
             let stored = [numbers(1, POSITIONS * head_dim), numbers(2, POSITIONS * head_dim)];
             let query = numbers(3, head_dim).iter().map(|q| q / (head_dim as f32).sqrt()).collect::<Vec<_>>();
@@ -117,7 +108,7 @@ fn what_a_query_reads_is_the_softmax_over_what_it_sees() {
 
 #[test]
 fn where_a_text_lies_in_the_cache_does_not_matter() {
-    for with in instructions() {
+    for with in Instructions::tested() {
         let (head_dim, count) = (64, 37);
         let stored = [numbers(4, count * head_dim), numbers(5, count * head_dim)];
         let query = numbers(6, head_dim);
@@ -132,7 +123,7 @@ fn where_a_text_lies_in_the_cache_does_not_matter() {
 
 #[test]
 fn what_is_not_a_number_stays_none_and_nothing_seen_is_nothing_read() {
-    for with in instructions() {
+    for with in Instructions::tested() {
         let (head_dim, mut query) = (32, numbers(7, 32));
         let stored = numbers(8, head_dim);
         let mut cache = Cache::new(with, head_dim, 0..1, [&stored, &stored]);

@@ -28,9 +28,24 @@ impl Instructions {
         there.into_iter().filter(|(_, there)| *there).map(|(kind, _)| Instructions(kind))
     }
 
+    /// All of them, for tests; says where there are none.
+    #[cfg(test)]
+    pub(super) fn tested() -> Vec<Instructions> {
+        let all: Vec<Instructions> = Instructions::all().collect();
+        if all.is_empty() {
+            eprintln!("skipped: this processor has no instructions for kernels");
+        }
+        all
+    }
+
     /// The fastest.
     pub(super) fn best() -> Option<Instructions> {
         Instructions::all().next()
+    }
+
+    /// AVX2, where the processor has it.
+    pub(super) fn avx2() -> Option<Instructions> {
+        Instructions::all().find(|instructions| instructions.0 == Kind::Avx2)
     }
 
     /// Their name in reports.

@@ -4,13 +4,15 @@ use ort::operator::{ComputeContext, Kernel, KernelContext, Operator, OperatorInp
 use ort::value::{DynTensorValueType, TensorElementType};
 
 use super::super::lanes::Instructions;
-use super::super::session::{Parts, contained, in_parallel, instructions, size};
+use super::super::session::{Parts, contained, in_parallel, size};
 use super::layout::Layout;
 use super::multiply::{Activations, products};
 use super::packed::Packed;
 
 /// The operator.
-pub(in super::super) struct MatMulNBits;
+pub(in super::super) struct MatMulNBits {
+    pub(in super::super) instructions: Instructions,
+}
 
 impl Operator for MatMulNBits {
     type Kernel<'attr> = Product;
@@ -33,7 +35,7 @@ impl Operator for MatMulNBits {
     }
 
     fn create_kernel<'attr>(&self, context: &KernelContext<'attr>) -> ort::Result<Product> {
-        contained(|| Product::new(context))
+        contained(|| Product::new(context, self.instructions))
     }
 }
 
@@ -45,7 +47,7 @@ pub(in super::super) struct Product {
 }
 
 impl Product {
-    fn new(context: &KernelContext<'_>) -> ort::Result<Product> {
+    fn new(context: &KernelContext<'_>, instructions: Instructions) -> ort::Result<Product> {
         let size = |name| size(context, name);
         let symmetric = context.inputs()?.len() < 4;
         let layout =
@@ -61,7 +63,7 @@ impl Product {
         let weight = Packed::new(layout, codes, scales, zeros).ok_or_else(|| {
             ort::Error::new(format!("the stored parts do not make a weight of {layout:?}, or memory does not hold it"))
         })?;
-        Ok(Product { weight, activations: Activations::default(), instructions: instructions()? })
+        Ok(Product { weight, activations: Activations::default(), instructions })
     }
 
     fn multiply(&mut self, context: &ComputeContext) -> ort::Result<()> {

@@ -88,18 +88,9 @@ fn layouts() -> impl Iterator<Item = Layout> {
     })
 }
 
-/// Those of this processor; says where it has none.
-fn instructions() -> Vec<Instructions> {
-    let all: Vec<Instructions> = Instructions::all().collect();
-    if all.is_empty() {
-        eprintln!("skipped: this processor has no instructions for kernels");
-    }
-    all
-}
-
 #[test]
 fn products_are_those_of_the_stored_values() {
-    for with in instructions() {
+    for with in Instructions::tested() {
         for layout in layouts() {
             let case = Case::new(layout, 11);
             let found = case.found(with, &case.weight(), &case.x);
@@ -115,14 +106,14 @@ fn products_are_those_of_the_stored_values() {
 
 #[test]
 fn a_row_has_the_same_product_alone_and_among_others_with_any_instructions() {
-    for with in instructions() {
+    for with in Instructions::tested() {
         for layout in layouts() {
             let case = Case::new(layout, 19);
             let weight = case.weight();
             let together = case.found(with, &weight, &case.x);
             for count in [1, 2, 3, 4, 7] {
                 let x = &case.x[5 * layout.k..][..count * layout.k];
-                for with in instructions() {
+                for with in Instructions::tested() {
                     let found = case.found(with, &weight, x);
                     assert_eq!(found, together[5 * layout.n..][..count * layout.n], "{with:?} {layout:?}, {count}");
                 }
@@ -133,7 +124,7 @@ fn a_row_has_the_same_product_alone_and_among_others_with_any_instructions() {
 
 #[test]
 fn the_largest_codes_and_activations_do_not_overflow() {
-    for with in instructions() {
+    for with in Instructions::tested() {
         for (bits, block) in [(4, 32), (4, 128), (8, 32), (8, 128)] {
             let layout = Layout { n: 17, k: 256, bits, block, symmetric: false };
             let mut case = Case::new(layout, 9);
@@ -155,7 +146,7 @@ fn the_largest_codes_and_activations_do_not_overflow() {
 #[test]
 fn activations_of_zero_give_zero() {
     let case = Case::new(Layout { n: 20, k: 70, bits: 4, block: 32, symmetric: false }, 1);
-    for with in instructions() {
+    for with in Instructions::tested() {
         assert_eq!(case.found(with, &case.weight(), &[0.0; 70]), [0.0; 20]);
     }
 }
