@@ -97,9 +97,10 @@ impl Decoder {
     /// (avx2, int8 cache)` where they attend too, to keys and values of eight bits.
     pub fn kernels(&self) -> String {
         let cache = if self.products.attention { ", int8 cache" } else { "" };
-        self.products
-            .instructions
-            .map_or_else(|| "onnxruntime".into(), |instructions| format!("diffvp ({instructions}{cache})"))
+        match self.products.operators {
+            Some(operators) => format!("diffvp ({}{cache})", operators.instructions()),
+            None => "onnxruntime".into(),
+        }
     }
 
     /// Whether texts may branch ([`Decoder::forward_on`]).
@@ -220,7 +221,7 @@ impl Decoder {
             return Ok(logits);
         }
         // ONNX Runtime's attention sums a single row in another order than several: with company, every row is one of several.
-        let theirs = self.products.instructions.is_some() && !self.products.attention;
+        let theirs = self.products.operators.is_some() && !self.products.attention;
         let lonely = count == 1 && theirs && count < cache.room();
         let (run_rows, run_total) = if lonely { (2, total + 1) } else { (count, total) };
         if lonely {

@@ -81,8 +81,8 @@ pub(super) enum Purpose {
 /// How a session computes the products with four- and eight-bit weights.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Products {
-    /// The instructions that our own kernels use, if they multiply.
-    pub(super) instructions: Option<&'static str>,
+    /// Our own kernels, if they multiply.
+    pub(super) operators: Option<Operators>,
     /// Whether a row gives the same alone and among others, up to the rounding of float32. ONNX Runtime's own products with
     /// weights of few bits do not: another sum rounds other activations up.
     pub(super) rows_agree: bool,
@@ -119,9 +119,9 @@ pub(super) fn open_session(path: &Path, options: &SessionOptions, purpose: Purpo
         Purpose::Decoding => with_own_kernels(path, options)?,
         Purpose::OncePerScan => Default::default(),
     };
-    let session = match &model {
-        Some((model, operators)) => commit_model(operators.register(builder), path, model),
-        None => builder.commit_from_file(path),
+    let session = match (&model, products.operators) {
+        (Some(model), Some(operators)) => commit_model(operators.register(builder), path, model),
+        _ => builder.commit_from_file(path),
     };
     let session = session.map_err(|error| {
         let detail = error.to_string();
@@ -137,7 +137,7 @@ pub(super) fn open_session(path: &Path, options: &SessionOptions, purpose: Purpo
 }
 
 /// The model at `path` with our own kernels, where it and the machine have a use for them, and how its products are computed.
-fn with_own_kernels(path: &Path, options: &SessionOptions) -> Result<(Option<(Vec<u8>, Operators)>, Products)> {
+fn with_own_kernels(path: &Path, options: &SessionOptions) -> Result<(Option<Vec<u8>>, Products)> {
     if options.device != Device::Cpu {
         return Ok(Default::default());
     }
@@ -150,9 +150,8 @@ fn with_own_kernels(path: &Path, options: &SessionOptions) -> Result<(Option<(Ve
         nodes.leave_attention();
     }
     nodes.rename(&mut model);
-    let instructions = Some(operators.instructions());
-    let products = Products { instructions, rows_agree: nodes.others == 0, attention: nodes.attention() };
-    Ok((Some((model, operators)), products))
+    let operators = Some(operators);
+    Ok((Some(model), Products { operators, rows_agree: nodes.others == 0, attention: nodes.attention() }))
 }
 
 /// A session of a model in memory whose further files lie beside `path`.
