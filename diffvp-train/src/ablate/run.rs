@@ -29,6 +29,8 @@ pub struct AblateRequest {
     pub out: PathBuf,
     /// Tables to make.
     pub groups: Vec<Group>,
+    /// Names of the only rows to make; all rows of the tables without.
+    pub rows: Vec<String>,
     /// Seeds of training; all of them in [`Group::Seeds`], the first elsewhere.
     pub seeds: Vec<u64>,
     /// Passes over the training scans; those of the base run without.
@@ -64,13 +66,11 @@ pub fn ablate(request: &AblateRequest, tell: impl Fn(&str)) -> Result<Vec<Outcom
     let base = FitConfig::open(&request.run.join("fit.toml"))?;
     let first = *request.seeds.first().ok_or_else(|| Error::training("an ablation needs a seed"))?;
     let mut steps: Vec<(Group, Variant, u64)> = Vec::new();
-    for &group in &request.groups {
+    for (group, mut variant) in chosen(&request.groups, &request.rows)? {
+        // The base run's own number is no other model.
+        variant.prefix_tokens = variant.prefix_tokens.filter(|p| *p != base.model.difference.prefix_tokens);
         let seeds = if group == Group::Seeds { request.seeds.as_slice() } else { &[first] };
-        for mut variant in Variant::of(group) {
-            // The base run's own number is no other model.
-            variant.prefix_tokens = variant.prefix_tokens.filter(|p| *p != base.model.difference.prefix_tokens);
-            steps.extend(seeds.iter().map(|&seed| (group, variant.clone(), seed)));
-        }
+        steps.extend(seeds.iter().map(|&seed| (group, variant.clone(), seed)));
     }
     let mut outcomes = Vec::new();
     for (index, (group, variant, seed)) in steps.iter().enumerate() {
@@ -93,6 +93,23 @@ pub fn ablate(request: &AblateRequest, tell: impl Fn(&str)) -> Result<Vec<Outcom
         outcomes.push(Outcome { group: *group, variant: variant.clone(), seed: *seed, scores });
     }
     Ok(outcomes)
+}
+
+/// The rows of some tables, or those of them that have these names.
+fn chosen(groups: &[Group], names: &[String]) -> Result<Vec<(Group, Variant)>> {
+    let rows = || groups.iter().flat_map(|&group| Variant::of(group).into_iter().map(move |variant| (group, variant)));
+    if let Some(unknown) = names.iter().find(|name| rows().all(|(_, variant)| variant.name != name.as_str())) {
+        let mut known: Vec<String> = Vec::new();
+        for (_, variant) in rows() {
+            let name = format!("\"{}\"", variant.name);
+            if !known.contains(&name) {
+                known.push(name);
+            }
+        }
+        return Err(Error::training(format!("no row is called \"{unknown}\": there are {}", known.join(", "))));
+    }
+    let wanted = |(_, variant): &(Group, Variant)| names.is_empty() || names.iter().any(|name| name == variant.name);
+    Ok(rows().filter(wanted).collect())
 }
 
 /// Trains the generator of a variant in a run of its own, beside the base run's encoder and classifier.
@@ -165,4 +182,22 @@ fn copy_folder(from: &Path, to: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_chosen_by_their_names() {
+        let names = |groups: &[Group], rows: &[&str]| {
+            let rows: Vec<String> = rows.iter().map(|name| name.to_string()).collect();
+            chosen(groups, &rows).map(|rows| rows.into_iter().map(|(group, row)| (group, row.name)).collect::<Vec<_>>())
+        };
+        let both = [Group::Parts, Group::Seeds];
+        assert_eq!(names(&both, &[]).unwrap().len(), Variant::of(both[0]).len() + Variant::of(both[1]).len());
+        assert_eq!(names(&both, &["full"]).unwrap(), [(Group::Parts, "full"), (Group::Seeds, "full")]);
+        let error = names(&[Group::Prefix], &["p = 5"]).unwrap_err().to_string();
+        assert!(error.contains("\"p = 5\"") && error.contains("\"p = 4\", \"p = 8\""), "{error}");
+    }
 }

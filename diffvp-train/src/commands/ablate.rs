@@ -13,6 +13,7 @@ use super::eval::write_json;
 /// exported, and reports phantoms that no training has seen. Broken off, the same command goes on.
 ///
 ///   diffvp-train ablate run --data data --cache run/cache --out ablation --groups parts,pool
+///   diffvp-train ablate run --data data --out ablation --groups parts --row "no E, both Δ" --threads 1
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Arguments {
@@ -30,6 +31,10 @@ pub(crate) struct Arguments {
     /// Tables to make.
     #[arg(long, value_enum, value_delimiter = ',', default_value = "parts,prefix,pool,seeds")]
     groups: Vec<Group>,
+    /// Only this row, named as in the tables; may be given several times. Rows can be trained by several commands at a time, and
+    /// the command without this then makes the tables of all.
+    #[arg(long = "row", value_name = "NAME")]
+    rows: Vec<String>,
     /// Seeds of training: all of them in the table of seeds, the first elsewhere.
     #[arg(long, value_name = "S,…", value_delimiter = ',', default_value = "21,22,23,24,25")]
     seeds: Vec<u64>,
@@ -57,6 +62,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         cache: arguments.cache.clone().unwrap_or_else(|| arguments.run.join("cache")),
         out: arguments.out.clone(),
         groups: arguments.groups.clone(),
+        rows: arguments.rows.clone(),
         seeds: arguments.seeds.clone(),
         epochs: arguments.epochs,
         phantom_seed: arguments.phantom_seed,
