@@ -1,5 +1,6 @@
 //! Training, exporting and measuring every variant; what is done already is not done again.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use diffvp::SectionOrder;
@@ -97,19 +98,16 @@ pub fn ablate(request: &AblateRequest, tell: impl Fn(&str)) -> Result<Vec<Outcom
 
 /// The rows of some tables, or those of them that have these names.
 fn chosen(groups: &[Group], names: &[String]) -> Result<Vec<(Group, Variant)>> {
-    let rows = || groups.iter().flat_map(|&group| Variant::of(group).into_iter().map(move |variant| (group, variant)));
-    if let Some(unknown) = names.iter().find(|name| rows().all(|(_, variant)| variant.name != name.as_str())) {
-        let mut known: Vec<String> = Vec::new();
-        for (_, variant) in rows() {
-            let name = format!("\"{}\"", variant.name);
-            if !known.contains(&name) {
-                known.push(name);
-            }
-        }
-        return Err(Error::training(format!("no row is called \"{unknown}\": there are {}", known.join(", "))));
+    let of = |&group: &Group| Variant::of(group).into_iter().map(move |variant| (group, variant));
+    let mut rows: Vec<(Group, Variant)> = groups.iter().flat_map(of).collect();
+    if let Some(unknown) = names.iter().find(|name| rows.iter().all(|(_, row)| row.name != name.as_str())) {
+        let mut seen = HashSet::new();
+        let known: Vec<&str> = rows.iter().map(|(_, row)| row.name).filter(|name| seen.insert(*name)).collect();
+        let known = known.join("\", \"");
+        return Err(Error::training(format!("no row is called \"{unknown}\": there are \"{known}\"")));
     }
-    let wanted = |(_, variant): &(Group, Variant)| names.is_empty() || names.iter().any(|name| name == variant.name);
-    Ok(rows().filter(wanted).collect())
+    rows.retain(|(_, row)| names.is_empty() || names.iter().any(|name| name == row.name));
+    Ok(rows)
 }
 
 /// Trains the generator of a variant in a run of its own, beside the base run's encoder and classifier.

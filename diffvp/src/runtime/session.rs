@@ -120,7 +120,7 @@ pub(super) fn open_session(path: &Path, options: &SessionOptions, purpose: Purpo
         Purpose::OncePerScan => Default::default(),
     };
     let session = match (&model, products.operators) {
-        (Some(model), Some(operators)) => commit_model(operators.register(builder), path, model),
+        (Some(model), Some(operators)) => operators.register(builder).and_then(|b| commit_model(b, path, model)),
         _ => builder.commit_from_file(path),
     };
     let session = session.map_err(|error| {
@@ -155,13 +155,13 @@ fn with_own_kernels(path: &Path, options: &SessionOptions) -> Result<(Option<Vec
 }
 
 /// A session of a model in memory whose further files lie beside `path`.
-fn commit_model(builder: ort::Result<SessionBuilder>, path: &Path, model: &[u8]) -> ort::Result<Session> {
+fn commit_model(builder: SessionBuilder, path: &Path, model: &[u8]) -> ort::Result<Session> {
     // The first session makes the operator's domain known to the whole process, which ONNX Runtime does not guard: of two that
     // begin together the second would fail.
     static DOMAIN_IS_KNOWN: Mutex<bool> = Mutex::new(false);
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut builder =
-        builder?.with_config_entry("session.model_external_initializers_file_folder_path", folder.to_string_lossy())?;
+        builder.with_config_entry("session.model_external_initializers_file_folder_path", folder.to_string_lossy())?;
     let mut known = DOMAIN_IS_KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     if *known {
         drop(known);
